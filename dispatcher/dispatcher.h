@@ -48,6 +48,7 @@
  *     failing.c            reports and stops endpoints that keep failing
  *     notice.c             composes operational events
  *     notifier.c           publishes them, in a thread
+ *     deprecation.c        announces deprecated event types, in that thread
  *     retention_warning.c  warns of events that retention will delete soon
  *     stall.c              reports lanes that make no progress
  *     control.c            replay, resend, redrive

@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "catalogue/catalogue.h"
 #include "delivery/away_feeds.h"
 #include "delivery/delivery.h"
 #include "delivery/outbox.h"
@@ -87,12 +88,17 @@ esd_notice_compose(const char *type, const char *endpoint, int64_t now_ms,
 
 
 /* The names of feeds and endpoints may be longer than an id allows.  A hash
-   replaces the rest of a long one. */
+   replaces the rest of a long one.  An id must not have the dots of a type. */
 
 static void
 esd_notice_shorten(char *id)
 {
-    uint64_t  hash;
+    char      *p;
+    uint64_t   hash;
+
+    for (p = id; *p != '\0'; p++) {
+        *p = *p == '.' ? '-' : *p;
+    }
 
     if (strlen(id) > ES_ID_MAX) {
         hash = es_hash_long(id, strlen(id), 0);
@@ -105,13 +111,13 @@ esd_notice_shorten(char *id)
 
 
 /* Adds the event to the outbox in the same set of changes.  `feed` is the feed
-   of the partner's operational events. */
+   of the partner's operational events, and `endpoint` the subject. */
 
 static es_rc_t
 esd_notice_put(esd_dispatcher_t *d, es_changeset_t *changes, es_str_t feed,
     es_str_t endpoint, const char *type, const char *suffix, json_t *data)
 {
-    char       id[ESD_NOTICE_ID_MAX], name[ES_FEED_MAX + 1], *text;
+    char       id[ESD_NOTICE_ID_MAX], name[ES_TYPE_LABEL_MAX], *text;
     es_rc_t    rc;
     int64_t    now_ms;
     uint64_t   number;
@@ -509,4 +515,26 @@ esd_notice_verified(esd_dispatcher_t *d, const esd_target_t *target,
                        json_pack("{s:s, s:s}", "endpoint", target->name,
                                  "origin", v->origin));
     }
+}
+
+
+es_rc_t
+esd_notice_deprecated(esd_dispatcher_t *d, const es_partner_t *partner,
+    json_t *data)
+{
+    char  label[ES_TYPE_LABEL_MAX], suffix[64];
+    (void) snprintf(label, sizeof(label), "%s/%s",
+                    json_string_value(json_object_get(data, "type")),
+                    json_string_value(json_object_get(data, "version")));
+
+    /* two partners may have the same feed of operational events, and two types
+       may differ in their dots only */
+
+    (void) snprintf(suffix, sizeof(suffix), "%lu-%016llx",
+                    (unsigned long) partner->number,
+                    (unsigned long long) es_hash_long(label, strlen(label),
+                                                      0));
+
+    return esd_notice_put(d, d->notifier.changes, partner->operations,
+                          es_str(label), "type.deprecated", suffix, data);
 }

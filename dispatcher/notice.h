@@ -66,5 +66,9 @@ void esd_notice_verified(esd_dispatcher_t *d, const esd_target_t *target,
 es_rc_t esd_notice_retention(esd_dispatcher_t *d,
     const es_endpoint_t *endpoint, const char *feed, const es_cursor_t *done,
     const es_lag_t *lag);
+/* The same: a version of an event type is deprecated.  Releases `data`, a
+   report of deprecations.h. */
+es_rc_t esd_notice_deprecated(esd_dispatcher_t *d,
+    const es_partner_t *partner, json_t *data);
 
 #endif /* ESD_NOTICE_H */

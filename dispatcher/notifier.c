@@ -18,6 +18,7 @@
 #include "event/batch.h"
 #include "registry/registry.h"
 
+#include "deprecation.h"
 #include "dispatcher.h"
 #include "log.h"
 #include "notifier.h"
@@ -308,6 +309,7 @@ esd_notifier_main(void *ctx)
 
         esd_thread_unlock(&notifier->thread);
         esd_warning_check(d);
+        esd_deprecation_check(d);
         esd_notifier_post(d);
         esd_thread_lock(&notifier->thread);
 

@@ -28,6 +28,10 @@ typedef struct {
     es_changeset_t   *changes;
     es_registry_t    *registry;
     int64_t           warning_us;  /* monotonic: not again before */
+    uint64_t          deprecation_version; /* of the registry at the last
+                                              check; 0: check again */
+    int64_t           deprecation_us;  /* monotonic: check again then */
+    bool              deprecation_failed;  /* and that was logged */
     uint64_t          after;       /* number up to which it has read */
     bool              failed;      /* and that was logged */
     bool              warning_failed; /* retention_warning.c failed, and that

@@ -30,6 +30,9 @@ es_rc_t es_type_get(es_store_t *store, MDB_txn *txn, char letter,
 es_rc_t es_type_put(es_store_t *store, MDB_txn *txn, char letter,
     es_str_t type, es_str_t version, es_str_t value);
 
+/* The dates in the record of a version.  ES_CORRUPT. */
+es_rc_t es_lifetime_decode(es_str_t text, es_lifetime_t *lifetime);
+
 /* The feeds of a type, from its record under an empty version. */
 typedef struct {
     es_patterns_t  feeds;          /* none: the type belongs to every feed */

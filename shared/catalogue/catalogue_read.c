@@ -36,7 +36,7 @@ es_lifetime_member(const json_t *record, const char *name, int64_t *ms)
 }
 
 
-static es_rc_t
+es_rc_t
 es_lifetime_decode(es_str_t text, es_lifetime_t *lifetime)
 {
     json_t   *record;

@@ -48,6 +48,13 @@ es_rc_t es_changeset_failing_done(es_changeset_t *c, uint32_t endpoint);
 es_rc_t es_changeset_retention_warned(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, bool warned);
 
+/* A partner was told of these dates of a version, which `version` is the hash
+   of; or it must be told again. */
+es_rc_t es_changeset_deprecation_told(es_changeset_t *c, uint32_t partner,
+    uint64_t version, int64_t deprecated_ms, int64_t sunset_ms);
+es_rc_t es_changeset_deprecation_forget(es_changeset_t *c, uint32_t partner,
+    uint64_t version);
+
 /* The number of events dropped from the outbox since the store was made, which
    were never published. */
 es_rc_t es_changeset_outbox_dropped(es_changeset_t *c, uint64_t total);
@@ -85,5 +92,14 @@ bool es_failing_announced(const es_failing_t *failing);
 /* `warned`: a retention warning was sent for the feed. */
 es_rc_t es_delivery_retention_warned(es_store_t *store, uint32_t endpoint,
     uint32_t feed, bool *warned);
+
+/* `told`: the partner was told of these dates of the version. */
+es_rc_t es_delivery_deprecation_told(es_store_t *store, uint32_t partner,
+    uint64_t version, int64_t deprecated_ms, int64_t sunset_ms, bool *told);
+/* Walks what partners were told; see delivery.h. */
+typedef es_rc_t (*es_deprecation_told_fn)(void *ctx, uint32_t partner,
+    uint64_t version);
+es_rc_t es_delivery_each_deprecation(es_store_t *store,
+    es_deprecation_told_fn fn, void *ctx);
 
 #endif /* ES_OUTBOX_H */

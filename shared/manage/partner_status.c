@@ -19,6 +19,7 @@
 #include "limit/polls.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
+#include "manage/deprecations.h"
 #include "manage/manage.h"
 #include "manage/partner_status.h"
 #include "manage/polls_report.h"
@@ -34,6 +35,7 @@ typedef struct {
     bool                        whole;     /* the key is not narrowed */
     json_t                     *endpoints;
     json_t                     *read;      /* the feeds that it may read */
+    json_t                     *deprecations;
     json_t                     *list;      /* deliveries of one endpoint */
     uint32_t                    endpoint;  /* its number */
     unsigned                    dead;
@@ -345,6 +347,37 @@ es_overview_feeds(es_overview_t *o)
 }
 
 
+/* The versions that concern a feed which the credential may read. */
+
+static es_rc_t
+es_overview_deprecations(es_overview_t *o)
+{
+    size_t             i;
+    es_rc_t            rc;
+    es_deprecations_t  found = { 0 };
+
+    rc = es_deprecations_load(o->store, &o->feeds, o->q->reads, o->q->ctx,
+                              &found);
+
+    for (i = 0; rc == ES_OK && i < found.n; i++) {
+        o->examined++;
+
+        if (json_array_size(found.list[i].feeds) > 0
+            && json_array_append_new(
+                   o->deprecations,
+                   es_deprecation_report(&found.list[i], found.list[i].feeds))
+               != 0)
+        {
+            rc = ES_NOMEM;
+        }
+    }
+
+    es_deprecations_free(&found);
+
+    return rc;
+}
+
+
 static es_rc_t
 es_overview_print(es_overview_t *o, int64_t seen_ms, es_buf_t *out)
 {
@@ -352,10 +385,11 @@ es_overview_print(es_overview_t *o, int64_t seen_ms, es_buf_t *out)
     json_t  *answer;
     es_rc_t  rc;
 
-    answer = json_pack("{s:o, s:o, s:O, s:O}",
+    answer = json_pack("{s:o, s:o, s:O, s:O, s:O}",
                        "time", es_overview_time(o->now_ms),
                        "dispatcher", es_overview_time(seen_ms),
-                       "endpoints", o->endpoints, "feeds", o->read);
+                       "endpoints", o->endpoints, "feeds", o->read,
+                       "deprecations", o->deprecations);
 
     text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
     rc = text ? es_buf_str(out, es_str(text)) : ES_NOMEM;
@@ -380,6 +414,7 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     o.whole = es_narrow_covers(&q->narrow, es_str("*"));
     o.endpoints = json_array();
     o.read = json_array();
+    o.deprecations = json_array();
 
     rc = es_report_feeds_load(store, &o.feeds);
 
@@ -398,6 +433,10 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     }
 
     if (rc == ES_OK) {
+        rc = es_overview_deprecations(&o);
+    }
+
+    if (rc == ES_OK) {
         rc = es_overview_print(&o, seen_ms, out);
     }
 
@@ -405,6 +444,7 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     es_report_feeds_free(&o.feeds);
     json_decref(o.endpoints);
     json_decref(o.read);
+    json_decref(o.deprecations);
 
     return rc;
 }

@@ -43,6 +43,8 @@ typedef struct {
  *                 `fresh_within` (the promise in seconds, or null), and
  *                 `polls`, see es_polls_report(); null: there were none
  *
+ *     deprecations    versions of event types: see es_deprecation_report()
+ *
  * It examines `examined` records.  ES_NOMEM, or the outcome of a read.
  */
 es_rc_t es_partner_status(es_store_t *store, const es_partner_status_t *q,
