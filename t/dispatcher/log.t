@@ -59,9 +59,9 @@ put($t, 'orders', { id => $id,
 my $proc = $t->run_dispatcher('--log-format=json', '--log-attempts',
     '--log-level=debug');
 ok(wait_for(sub { came('/good') == 1 && came('/bad') == 2
-    && attempts($t, $bad) == 1 }), 'both endpoints are sent the event');
+    && attempts($t, $bad) == 1 }, 30), 'both endpoints are sent the event');
 $t->ctl_ok('endpoint', 'test', $good);
-ok(wait_for(sub { came('/good') == 2 && $proc->stderr =~ /is blocked by/ }),
+ok(wait_for(sub { came('/good') == 2 && $proc->stderr =~ /is blocked by/ }, 30),
     'one gets a test event, too');
 is($t->stop_dispatcher, 0, 'the dispatcher ends');
 
@@ -111,7 +111,7 @@ $t->ctl_ok('endpoint', 'remove', $keyed);
 
 put($t, 'orders', 1);
 $proc = $t->run_dispatcher('--log-attempts');
-ok(wait_for(sub { attempts($t, $bad) == 2 && attempts($t, $good) == 3 }),
+ok(wait_for(sub { attempts($t, $bad) == 2 && attempts($t, $good) == 3 }, 30),
     'another event is sent');
 is($t->stop_dispatcher, 0, 'the dispatcher ends');
 like($proc->stderr, qr/^\S+Z\ info:\ endpoint\ \Q$good\E:\ attempt\ 1\ of
@@ -119,7 +119,7 @@ like($proc->stderr, qr/^\S+Z\ info:\ endpoint\ \Q$good\E:\ attempt\ 1\ of
     'text has the attempts, too');
 put($t, 'orders', 1);
 $proc = $t->run_dispatcher;
-ok(wait_for(sub { attempts($t, $bad) == 3 && attempts($t, $good) == 4 }),
+ok(wait_for(sub { attempts($t, $bad) == 3 && attempts($t, $good) == 4 }, 30),
     'and another one');
 is($t->stop_dispatcher, 0, 'the dispatcher ends');
 unlike($proc->stderr, qr/endpoint \Q$good\E: attempt/,
@@ -202,7 +202,7 @@ close $fifo;
 $proc = $t->start('dispatcher-gone', {}, 'sh', '-c', 'exec "$0" "$@" 2> '
     . "$dir/fifo", $t->build . '/eventsync-dispatcher', '--store', $t->store,
     '--allow-http', '--allow-address=127.0.0.0/8', '--log-attempts');
-ok(wait_for(sub { sysread($reader, my $some, 1) }), 'a log that is read');
+ok(wait_for(sub { sysread($reader, my $some, 1) }, 30), 'a log that is read');
 close $reader;
 ok(wait_for(sub { $t->ctl_ok('endpoint', 'status', $bulk) =~ /\bbehind=0\b/ },
     60), 'all is delivered after its reader is gone');

@@ -86,7 +86,7 @@ $t->waiting(3);
 is(publish('orders', $t->event . "\n")->{status}, 201, 'and an event after');
 my @woken = map { $t->http_end($_)->{headers}{'x-request-id'} } @waiting;
 ok(wait_for(sub { attempts($t, $good) == 5 && attempts($t, $batch) == 5
-    && attempts($t, $bad) >= 1 }), 'webhooks are sent');
+    && attempts($t, $bad) >= 1 }, 30), 'webhooks are sent');
 
 my @cursors = map { $_->{cursor} }
     @{ Test::Eventsync::json($stored->{body})->{results} };
@@ -107,7 +107,7 @@ print $stream "GET $polls{whole} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "
     . "$key\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n";
 my $text = '';
 wait_for(sub { sysread $stream, $text, 65536, length $text;
-    $text =~ /evt_3/ && $text =~ /\Q$cursors[2]\E/ });
+    $text =~ /evt_3/ && $text =~ /\Q$cursors[2]\E/ }, 30);
 ($id{stream}) = $text =~ /^X-Request-Id: (\S+)\r$/mi;
 close $stream;
 
@@ -136,7 +136,7 @@ for my $line ("GET /v1/feeds/\"or\\ders\"/events?a=\"\\ HTTP/1.1",
     shutdown $s, 1;
     1 while sysread $s, my $some, 65536;
 }
-ok(wait_for(sub { 18 + keys(%id) <= lines() }), 'there is a line for each')
+ok(wait_for(sub { 18 + keys(%id) <= lines() }, 30), 'there is a line for each')
     or diag scalar(lines());
 my @lines = lines();
 is_deeply([map { $_->{bad} // () } @lines], [], 'each is a JSON object');
@@ -229,7 +229,8 @@ $t->reload;
 $proc = $t->run_dispatcher(split ' ', $options);
 my $own = publish('orders', $t->event(id => 'evt_own') . "\n");
 is($own->{status}, 201, 'another publish') or diag $own->{body};
-ok(wait_for(sub { $proc->stderr =~ /"evt_own"/ }), 'another event is sent') or diag $proc->stderr;
+ok(wait_for(sub { $proc->stderr =~ /"evt_own"/ }, 30), 'another event is sent')
+    or diag $proc->stderr;
 is($t->stop_dispatcher, 0, 'the dispatcher ends');
 my ($begun) = map { $_->{trace_id} } grep { $_->{request_id}
     eq $own->{headers}{'x-request-id'} } lines();
