@@ -17,8 +17,13 @@ const SORTS = { 'who needs attention': 'attention', name: 'name',
 
 const BADGES = { failing: 'failing', lagging: 'stalled', limited: 'unverified' };
 
+// What needs no attention; a narrow screen leaves it out.
+function quiet(text) {
+  return el('span', { class: 'quiet' }, text);
+}
+
 function backlog({ lag }) {
-  return lag.events === 0 ? 'up to date' : `${many(lag.events, 'event')}, ${span(lag.seconds)}`;
+  return lag.events === 0 ? quiet('up to date') : `${many(lag.events, 'event')}, ${span(lag.seconds)}`;
 }
 
 function loss({ retention }) {
@@ -26,11 +31,11 @@ function loss({ retention }) {
     return el('span', { class: 'bad' }, `${many(retention.missed, 'event')} lost`);
   }
   return retention.expires ? el('span', { class: retention.near ? 'bad' : null },
-    when(retention.expires, now())) : retention.near ? 'soon' : 'nothing';
+    when(retention.expires, now())) : retention.near ? 'soon' : quiet('nothing');
 }
 
 function success({ hour, minute }) {
-  return hour.attempts === 0 ? '–' : el('span', {},
+  return hour.attempts === 0 ? quiet('–') : el('span', {},
     `${percent(hour.success)} of ${many(hour.attempts, 'attempt')}`,
     minute.attempts > 0 && el('span', { class: 'origin' },
       `last minute: ${percent(minute.success)} of ${minute.attempts}`));
@@ -41,13 +46,14 @@ function row(p) {
   return [
     el('span', {}, el('a', { href: `#partner/${p.name}` }, p.name),
       p.disabled && el('span', { class: 'origin' }, 'disabled')),
-    p.attention ? el('span', { class: `badge ${BADGES[p.attention]}` }, p.attention) : '–',
-    states.join(', ') || 'none',
+    p.attention ? el('span', { class: `badge ${BADGES[p.attention]}` }, p.attention)
+      : quiet('–'),
+    states.join(', ') || quiet('none'),
     backlog(p),
     loss(p),
     success(p),
-    String(p.dead_letters),
-    p.limited.length > 0 ? `${p.limited.join(', ')} (${p.refused} so far)` : '–',
+    p.dead_letters > 0 ? String(p.dead_letters) : quiet('0'),
+    p.limited.length > 0 ? `${p.limited.join(', ')} (${p.refused} so far)` : quiet('–'),
   ];
 }
 

@@ -244,6 +244,9 @@ async function refusals(browser) {
     .waitFor());
   await accessible(page, 'the list, dark and narrow');
   check(await fits(page), 'which fits on a phone');
+  const well = await row(page, 'more20').innerText();
+  check(/failing/.test(await row(page, 'acme').innerText()) && well.trim() === 'more20',
+    'and leaves out what is well', well);
   await page.getByRole('link', { name: 'acme' }).click();
   await seen('so does', () => page.getByText('1 dead letter is kept').waitFor());
   await accessible(page, 'a partner, dark and narrow');
