@@ -18,10 +18,10 @@
 #ifndef CTL_DRILL_H
 #define CTL_DRILL_H
 
-#include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "hook.h"
 #include "http.h"
 #include "keys/signature.h"
 
@@ -79,7 +79,7 @@ struct ctl_drill {
     unsigned             nkeys;
     ctl_http_t           http;         /* the publisher's */
     es_signer_t         *signer;
-    struct MHD_Daemon   *daemon;
+    ctl_hook_t           hook;
     pthread_t            thread;       /* publishes */
     bool                 publishing;   /* the threads run */
     bool                 polling[DRILL_PARTNERS];
@@ -127,8 +127,8 @@ uint64_t ctl_drill_lacks(ctl_drill_partner_t *p);
 
 /* ---- drill_hook.c ---- */
 
-/* Starts the receiver of the partner "push".  NULL with a message. */
-struct MHD_Daemon *ctl_drill_hook(ctl_drill_t *d);
+/* Starts the receiver of the partner "push".  CTL_FAILED with a message. */
+int ctl_drill_hook(ctl_drill_t *d);
 
 /* ---- drill_faults.c ---- */
 

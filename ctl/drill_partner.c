@@ -269,8 +269,7 @@ ctl_drill_begin(ctl_drill_t *d)
 {
     int  i;
 
-    d->daemon = ctl_drill_hook(d);
-    if (d->daemon == NULL) {
+    if (ctl_drill_hook(d) != CTL_OK) {
         return CTL_FAILED;
     }
 
@@ -307,7 +306,5 @@ ctl_drill_end(ctl_drill_t *d)
         }
     }
 
-    if (d->daemon != NULL) {
-        MHD_stop_daemon(d->daemon);
-    }
+    ctl_hook_end(&d->hook);
 }

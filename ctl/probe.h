@@ -21,6 +21,7 @@
 
 #include "ctl.h"
 #include "event/cursor.h"
+#include "hook.h"
 #include "keys/signature.h"
 
 #define CTL_PROBE_FAULT_MAX  300
@@ -141,12 +142,8 @@ void ctl_probe_http_ack(ctl_probe_http_t *http, const char *cursor);
 
 /* ---- probe_hook.c ---- */
 
-struct MHD_Daemon;
-
-/* Receives webhooks until ctl_probe_hook_end().  NULL: the channel has a
-   fault. */
-struct MHD_Daemon *ctl_probe_hook_begin(ctl_probe_t *p);
-void ctl_probe_hook_end(struct MHD_Daemon *daemon);
+/* Receives webhooks until ctl_hook_end().  False: the channel has a fault. */
+bool ctl_probe_hook_begin(ctl_probe_t *p, ctl_hook_t *hook);
 
 /* ---- probe_metrics.c ---- */
 

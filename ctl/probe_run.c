@@ -439,11 +439,13 @@ ctl_probe_read_end(ctl_probe_t *p, ctl_probe_reader_t *readers)
 static void
 ctl_probe_measure(ctl_probe_t *p, ctl_probe_http_t *http)
 {
-    struct MHD_Daemon   *daemon;
+    ctl_hook_t           hook = { 0 };
     ctl_probe_reader_t   readers[CTL_PROBE_CHANNELS] = { { 0 } };
 
-    daemon = p->channels[CTL_PROBE_WEBHOOK].wanted ? ctl_probe_hook_begin(p)
-                                                   : NULL;
+    if (p->channels[CTL_PROBE_WEBHOOK].wanted) {
+        (void) ctl_probe_hook_begin(p, &hook);
+    }
+
     ctl_probe_read_begin(p, readers);
     ctl_probe_await(p, ctl_probe_is_ready);
 
@@ -455,7 +457,7 @@ ctl_probe_measure(ctl_probe_t *p, ctl_probe_http_t *http)
 
     ctl_probe_judge(p);
     ctl_probe_read_end(p, readers);
-    ctl_probe_hook_end(daemon);
+    ctl_hook_end(&hook);
 }
 
 
