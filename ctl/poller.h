@@ -235,6 +235,7 @@ typedef struct {
     int64_t            heard_us;       /* the last sign of the poller */
     int64_t            revoked_us;     /* 0: the key is good */
     unsigned           refused;        /* requests since then */
+    char               checkpoint[POLLER_CURSOR];      /* "": none */
     bool               ended;          /* the poller is silent; it may come
                                           back once */
 
@@ -310,6 +311,16 @@ es_rc_t ctl_poller_stream(ctl_poller_t *p, const ctl_asked_t *asked,
    back. */
 es_rc_t ctl_poller_stream_end(ctl_poller_t *p, const ctl_asked_t *asked,
     ctl_reply_t *reply);
+
+/* ---- poller_other.c ---- */
+
+/* Answers a request for a token. */
+es_rc_t ctl_poller_token(const ctl_poller_t *p, ctl_reply_t *reply);
+
+/* Answers a request that is not for events.  ES_NOT_FOUND: the product has no
+   such resource for a poller. */
+es_rc_t ctl_poller_other(ctl_poller_t *p, const char *method, const char *path,
+    es_str_t body, ctl_reply_t *reply);
 
 /* ---- poller_http.c ---- */
 

@@ -17,6 +17,7 @@
 
 #define SERVE_MEMORY       (64 * 1024)
 #define SERVE_SLICE_MS     50
+#define SERVE_BODY_MAX     (64 * 1024)
 #define SERVE_PIECE        4096
 #define SERVE_LIMIT        100
 #define SERVE_LIMIT_MAX    1000
@@ -439,34 +440,6 @@ ctl_serve_events(ctl_poller_t *p, struct MHD_Connection *connection,
 }
 
 
-/* The state at the end of the feed. */
-
-static es_rc_t
-ctl_serve_snapshot(ctl_poller_t *p, ctl_reply_t *reply)
-{
-    size_t       n;
-    es_rc_t      rc;
-    ctl_asked_t  asked = { 0 };
-
-    n = p->feed.n - 1;
-    p->snapshot = n;
-    reply->status = MHD_HTTP_OK;
-    reply->type = "application/json";
-
-    rc = es_buf_printf(&reply->body, "{\"events\":[");
-
-    if (rc == ES_OK && p->feed.places[n].kind != CTL_PLACE_HIDDEN) {
-        rc = ctl_poll_event(&p->feed, n, p->feed.places[n - 1].cursor, &asked,
-                            &reply->body);
-    }
-
-    return rc == ES_OK ? es_buf_printf(&reply->body, "],\"cursor\":\"%s\","
-                                       "\"next\":null}",
-                                       p->feed.places[n].cursor)
-                       : rc;
-}
-
-
 static es_rc_t
 ctl_serve_unknown(ctl_poller_t *p, const char *path, ctl_reply_t *reply)
 {
@@ -482,56 +455,39 @@ ctl_serve_unknown(ctl_poller_t *p, const char *path, ctl_reply_t *reply)
 
 static es_rc_t
 ctl_serve_route(ctl_poller_t *p, struct MHD_Connection *connection,
-    const char *path, const char *method, ctl_reply_t *reply)
+    const char *path, const char *method, es_str_t body, ctl_reply_t *reply)
 {
-    char         base[128];
-    size_t       i, n;
+    char         events[128];
+    es_rc_t      rc;
     const char  *auth;
 
-    /* requests that the product answers, and that say nothing of a poller */
-
-    static const char *const  others[] = {
-        "checkpoints", "backfill", "manifest", "pages/", "authorize"
-    };
-
-    n = (size_t) snprintf(base, sizeof(base), POLLER_PREFIX "/feeds/%s/",
-                          p->feed.name);
+    (void) snprintf(events, sizeof(events), POLLER_PREFIX "/feeds/%s/events",
+                    p->feed.name);
     auth = ctl_serve_header(connection, "Authorization");
 
-    if (strncmp(path, base, n) != 0) {
-        return ctl_serve_unknown(p, path, reply);
-    }
-
-    if (strcmp(method, "GET") != 0) {
-        return ctl_serve_bad(p, reply, MHD_HTTP_METHOD_NOT_ALLOWED,
-                            "method-not-allowed", "bad-request",
-                            "the method must be GET");
+    if (strcmp(path, POLLER_PREFIX "/token") == 0) {
+        return ctl_poller_token(p, reply);
     }
 
     if (auth == NULL || strncasecmp(auth, "Bearer ", 7) != 0
         || auth[7] == '\0')
     {
         return ctl_serve_bad(p, reply, MHD_HTTP_UNAUTHORIZED, "unauthorized",
-                            "no-credential", "no \"Authorization: Bearer\"");
+                             "no-credential", "no \"Authorization: Bearer\"");
     }
 
-    if (strcmp(path + n, "events") == 0) {
-        return ctl_serve_events(p, connection, reply);
+    if (strcmp(path, events) != 0) {
+        rc = ctl_poller_other(p, method, path, body, reply);
+        return rc == ES_NOT_FOUND ? ctl_serve_unknown(p, path, reply) : rc;
     }
 
-    if (strcmp(path + n, "snapshot") == 0) {
-        return ctl_serve_snapshot(p, reply);
+    if (strcmp(method, "GET") != 0) {
+        return ctl_serve_bad(p, reply, MHD_HTTP_METHOD_NOT_ALLOWED,
+                             "method-not-allowed", "bad-request",
+                             "the method must be GET");
     }
 
-    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        if (strncmp(path + n, others[i], strlen(others[i])) == 0) {
-            return ctl_poller_problem(reply, MHD_HTTP_NOT_FOUND, "not-found",
-                                      "verify-poller has only events and "
-                                      "snapshots");
-        }
-    }
-
-    return ctl_serve_unknown(p, path, reply);
+    return ctl_serve_events(p, connection, reply);
 }
 
 
@@ -588,33 +544,18 @@ ctl_serve_hold_killed(ctl_poller_t *p, int fd)
 }
 
 
+/* Judges and answers a request of which all has come. */
+
 static enum MHD_Result
-ctl_serve_request(void *ctx, struct MHD_Connection *connection,
-    const char *path, const char *method, const char *version,
-    const char *data, size_t *size, void **context)
+ctl_serve_answer(ctl_poller_t *p, struct MHD_Connection *connection,
+    const char *path, const char *method, es_str_t body)
 {
     int                              fd;
     bool                             ok;
     es_rc_t                          rc;
     ctl_reply_t                      reply = { 0 };
-    ctl_poller_t                    *p = ctx;
     enum MHD_Result                  result;
     const union MHD_ConnectionInfo  *info;
-
-    static int  begun;
-
-    (void) version;
-    (void) data;
-
-    if (*context == NULL) {
-        *context = &begun;
-        return MHD_YES;
-    }
-
-    if (*size > 0) {
-        *size = 0;
-        return MHD_YES;
-    }
 
     info = MHD_get_connection_info(connection,
                                    MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -626,7 +567,7 @@ ctl_serve_request(void *ctx, struct MHD_Connection *connection,
     rc = p->ending ? ctl_poller_problem(&reply, MHD_HTTP_SERVICE_UNAVAILABLE,
                                         "unavailable", "all steps are over")
          : p->restart ? ES_OK
-         : ctl_serve_route(p, connection, path, method, &reply);
+         : ctl_serve_route(p, connection, path, method, body, &reply);
     ok = rc == ES_OK && reply.status != 0;
 
     ctl_serve_hold_killed(p, fd);
@@ -641,6 +582,50 @@ ctl_serve_request(void *ctx, struct MHD_Connection *connection,
     es_buf_free(&reply.body);
 
     return result;
+}
+
+
+static enum MHD_Result
+ctl_serve_request(void *ctx, struct MHD_Connection *connection,
+    const char *path, const char *method, const char *version,
+    const char *data, size_t *size, void **context)
+{
+    bool       fits;
+    es_buf_t  *body;
+
+    (void) version;
+
+    if (*context == NULL) {
+        *context = calloc(1, sizeof(es_buf_t));
+        return *context != NULL ? MHD_YES : MHD_NO;
+    }
+
+    body = *context;
+
+    if (*size > 0) {
+        fits = body->len + *size <= SERVE_BODY_MAX
+               && es_buf_append(body, data, *size) == ES_OK;
+        *size = 0;
+        return fits ? MHD_YES : MHD_NO;
+    }
+
+    return ctl_serve_answer(ctx, connection, path, method,
+                            (es_str_t) { body->data, body->len });
+}
+
+
+static void
+ctl_serve_done(void *ctx, struct MHD_Connection *connection, void **context,
+    enum MHD_RequestTerminationCode code)
+{
+    (void) ctx;
+    (void) connection;
+    (void) code;
+
+    if (*context != NULL) {
+        es_buf_free(*context);
+        free(*context);
+    }
 }
 
 
@@ -662,6 +647,8 @@ ctl_poller_serve(ctl_poller_t *p, const char *address, uint16_t *port)
                                  | MHD_USE_THREAD_PER_CONNECTION, *port, NULL,
                                  NULL, ctl_serve_request, p,
                                  MHD_OPTION_SOCK_ADDR, &sin,
+                                 MHD_OPTION_NOTIFY_COMPLETED, ctl_serve_done,
+                                 NULL,
                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                                  (size_t) SERVE_MEMORY, MHD_OPTION_END);
     if (p->daemon == NULL) {
