@@ -23,6 +23,7 @@ my @queries = grep { $_->{type} ne 'row' } @panels;
 my %empty = (
     'Certificates' => 'no endpoint here uses TLS',
     'Certificates by endpoint' => 'no endpoint here uses TLS',
+    'Keys' => 'no key here expires',
 );
 
 shape();
