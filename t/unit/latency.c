@@ -60,6 +60,10 @@ test_one(void)
                         "l_seconds_bucket{le=\"+Inf\"} 3 # "
                         "{cursor=\"k3f9-2\"} 10.000001 0.006\n"),
        "the last bucket has no bound");
+    latency->cases[0][3]++;
+    expose(&out);
+    ok(strstr(out.data, "l_seconds_bucket{le=\"0.001\"} 1\n"),
+       "a case that is being written is left out");
     ok(strstr(out.data, "l_seconds_sum 10.002002\nl_seconds_count 3\n"),
        "sum and count");
     es_buf_free(&out);
