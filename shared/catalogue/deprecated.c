@@ -46,13 +46,10 @@ es_record_lifetime(es_str_t record, es_lifetime_t *lifetime)
 static es_rc_t
 es_on_successor(void *ctx, const es_version_t *version, es_str_t record)
 {
-    es_rc_t          rc;
     es_lifetime_t    lifetime;
     es_successor_t  *s = ctx;
 
-    rc = es_record_lifetime(record, &lifetime);
-
-    if (rc == ES_OK
+    if (es_record_lifetime(record, &lifetime) == ES_OK
         && lifetime.deprecated_ms == 0 && lifetime.sunset_ms == 0
         && es_version_order(version, &s->of) > 0
         && (!s->found || es_version_order(version, &s->next) < 0))
@@ -61,7 +58,7 @@ es_on_successor(void *ctx, const es_version_t *version, es_str_t record)
         s->found = true;
     }
 
-    return rc;
+    return ES_OK;
 }
 
 
@@ -173,6 +170,11 @@ es_catalogue_each_deprecated(es_store_t *store, es_deprecated_fn fn, void *ctx)
          rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT))
     {
         result = es_deprecated_record(store, txn, &key, &data, fn, ctx);
+
+        /* a damaged record must not hide the others; `verify` names it */
+
+        result = result == ES_CORRUPT ? ES_OK : result;
+
         if (result != ES_OK) {
             break;
         }

@@ -24,8 +24,9 @@ typedef es_rc_t (*es_deprecated_fn)(void *ctx, const es_deprecated_t *found);
 /*
  * Calls `fn` for each version that has a date of deprecation or sunset, in the
  * order of types and of the versions' texts, in one read transaction of the
- * registry.  It looks at the text of each version.  A result other than ES_OK
- * ends the walk and is returned.
+ * registry.  It looks at the text of each version, and leaves out what is
+ * damaged.  A result other than ES_OK and ES_CORRUPT ends the walk and is
+ * returned.
  */
 es_rc_t es_catalogue_each_deprecated(es_store_t *store, es_deprecated_fn fn,
     void *ctx);

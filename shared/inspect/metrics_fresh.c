@@ -63,8 +63,11 @@ es_on_rule(void *ctx, es_str_t name, es_str_t text)
     es_feed_rule_t   rule;
 
     rc = es_registry_rule_read(text, &rule);
+
+    /* a damaged rule is left out, and the others are still reported */
+
     if (rc != ES_OK || rule.fresh_within_ms == 0 || p->n == p->feeds->n) {
-        return rc;
+        return rc == ES_NOMEM ? rc : ES_OK;
     }
 
     promise = &p->promises[p->n];

@@ -298,6 +298,11 @@ es_overview_feed(es_overview_t *o, const es_feed_t *feed)
 
     rc = es_registry_rule(o->store, es_str(feed->name), &rule);
 
+    if (rc == ES_CORRUPT || rc == ES_INVALID) {
+        rule.fresh_within_ms = 0;
+        rc = ES_OK;
+    }
+
     if (rc == ES_OK) {
         rc = es_overview_polls(o, feed, &polls);
     }
