@@ -699,6 +699,8 @@ sub operating {
     ask(200, GET => '/readyz', key => undef);
     is($t->stop_dispatcher, 0, 'the dispatcher stops');
     ask(200, GET => '/metrics', key => $admin);
+    ask(200, GET => '/metrics', key => $admin,
+        headers => { accept => 'application/openmetrics-text' });
     ask(200, GET => $_, key => $admin) for '/partners/acme/status', '/store';
     my $next = ask(200, GET => '/partners?sort=lag&search=c&limit=1', key => $admin)->{json}{next};
     ask(200, GET => "/partners?sort=lag&search=c&limit=1&after=$next", key => $admin) if $next;
