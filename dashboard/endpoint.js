@@ -102,7 +102,8 @@ function latency(figures) {
 function tries(figures) {
   const names = ['1st', '2nd', '3rd', '4th', '5th', 'later'];
   return bars('Attempts by number, last day',
-    `${figures.tries[0]} first attempts, ${figures.attempts - figures.tries[0]} retries.`,
+    `${many(figures.tries[0], 'first attempt')}, ${many(figures.attempts - figures.tries[0],
+      'retry', 'retries')}.`,
     figures.tries.map((n, i) => ({
       label: names[i], title: `${names[i]}: ${many(n, 'attempt')}`,
       parts: [[i === 0 ? 'ok' : 'bad', n]],

@@ -62,7 +62,7 @@ export function bytes(n) {
 }
 
 export function many(n, one, more = `${one}s`) {
-  return `${n} ${n === 1 ? one : more}`;
+  return `${n.toLocaleString('en')} ${n === 1 ? one : more}`;
 }
 
 const STATES = {

@@ -52,6 +52,7 @@ function summary(status) {
   const bad = status.endpoints.filter((e) => !['active', 'paused'].includes(e.state));
   const dead = status.endpoints.filter((e) => e.dead_letters > 0);
   const given = dead.reduce((sum, e) => sum + e.dead_letters, 0);
+  const most = dead.some((e) => e.dead_letters === 100);
   const seen = status.dispatcher === null ? Infinity
     : (Date.parse(status.time) - Date.parse(status.dispatcher)) / 1000;
   return [
@@ -59,9 +60,10 @@ function summary(status) {
       ? 'The provider has not sent any webhook yet.'
       : `The provider sends no webhooks: its dispatcher was last seen ${span(seen)} `
         + 'ago. Polling works, and nothing is lost.'),
-    given > 0 && el('p', { class: 'warning' }, `${many(given, 'event was', 'events were')} `
-      + `given up at ${many(dead.length, 'endpoint')}. They are dead letters, which can be `
-      + 'sent again there.'),
+    given > 0 && el('p', { class: 'warning' }, `${most ? 'At least ' : ''}`
+      + `${many(given, 'event was', 'events were')} given up at `
+      + `${many(dead.length, 'endpoint')}. They are dead letters, which can be sent again `
+      + 'there.'),
     bad.length > 0
       ? el('p', { class: 'warning' }, `${many(bad.length, 'endpoint needs',
         'endpoints need')} attention.`)

@@ -26,7 +26,7 @@ async function large(page) {
   const began = Date.now();
   await signIn(page, given.key);
   await seen('the endpoints are listed', () => page.getByText(
-    `${given.endpoints} endpoints, those that need attention first`).waitFor());
+    `${given.endpoints.toLocaleString('en')} endpoints, those that need attention first`).waitFor());
   const list = Date.now() - began;
   check(await rows(page) === 100, 'a hundred of them are in the page', await rows(page));
   const small = await nodes(page);
