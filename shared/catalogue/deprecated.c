@@ -65,38 +65,37 @@ es_on_successor(void *ctx, const es_version_t *version, es_str_t record)
 /* Completes a deprecated version, and tells of it. */
 
 static es_rc_t
-es_deprecated_tell(es_store_t *store, MDB_txn *txn, es_deprecated_t *found,
-    es_deprecated_fn fn, void *ctx)
+es_deprecated_tell(es_store_t *store, MDB_txn *txn,
+    const es_deprecated_t *of, es_deprecated_fn fn, void *ctx)
 {
     es_rc_t           rc;
     es_successor_t    successor = { .found = false };
+    es_deprecated_t   found = *of;
     es_type_feeds_t   feeds;
 
-    rc = es_version_parse(found->version, &successor.of);
+    rc = es_version_parse(found.version, &successor.of);
 
     if (rc != ES_OK) {
         return ES_CORRUPT;
     }
 
-    rc = es_versions_each(store, txn, found->type, es_on_successor,
+    rc = es_versions_each(store, txn, found.type, es_on_successor,
                           &successor);
 
     if (rc == ES_OK) {
-        rc = es_type_feeds_read(store, txn, found->type, &feeds);
+        rc = es_type_feeds_read(store, txn, found.type, &feeds);
     }
 
     if (rc != ES_OK) {
         return rc;
     }
 
-    found->successor[0] = '\0';
-
     if (successor.found) {
-        es_version_print(&successor.next, found->successor);
+        es_version_print(&successor.next, found.successor);
     }
 
-    found->feeds = &feeds.feeds;
-    rc = fn(ctx, found);
+    found.feeds = &feeds.feeds;
+    rc = fn(ctx, &found);
     es_type_feeds_free(&feeds);
 
     return rc;
