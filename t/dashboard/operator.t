@@ -114,6 +114,7 @@ for my $alert (sort keys %commands) {
 # the browser
 
 my %given = (base => 'http://127.0.0.1:' . $t->port(0) . '/ops', keys => \%keys,
+    polls => 'http://127.0.0.1:' . $t->port(0) . '/v1/feeds/orders/events',
     empty => 'http://127.0.0.1:' . $t->port(1) . '/ops/dashboard',
     stopped => $stopped, dead => $dead, revoke => [$t->build . '/eventsyncctl', '--store', $t->store, 'key', 'revoke',
         $keys{leaving} =~ /^esk_([^_]+)/]);

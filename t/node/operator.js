@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Drives the page for operators (browser.js), given { base, keys, empty, stopped,
-// dead, revoke, shots }: `empty` is the page of a store without partners.
+// Drives the page for operators (browser.js), given { base, keys, polls, empty,
+// stopped, dead, revoke, shots }: `empty` is the page of a store without partners.
 'use strict';
 
 const path = require('path');
@@ -27,10 +27,15 @@ async function pretend(page, address, change) {
   });
 }
 
+// A poll that is refused, so that its partner is limited for another minute.
+const refused = () => fetch(given.polls, { headers: {
+  Authorization: `Bearer ${given.keys.partner}` } });
+
 const row = (page, name) => page.getByRole('row').filter({ has: page.getByRole('link',
   { name, exact: true }) });
 
 async function list(page) {
+  await refused();
   await signIn(page, given.keys.admin);
   await seen('partners are listed', () => page.getByRole('link', { name: 'acme' }).waitFor());
   const first = await page.getByRole('row').nth(1).innerText();
@@ -73,6 +78,7 @@ async function list(page) {
 }
 
 async function details(page) {
+  await refused();
   await page.getByRole('link', { name: 'acme' }).click();
   await seen('a partner', () => page.getByRole('heading', { name: 'acme' }).waitFor());
   await seen('has its endpoints', () => page.getByRole('rowheader')
