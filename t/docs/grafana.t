@@ -246,7 +246,8 @@ sub exemplars {
     }
 }
 
-# Readers that are not ours take both forms.
+# Readers that are not ours take both forms; promtool takes one, see
+# findings/promtool-check-metrics-and-openmetrics.sh.
 sub parsers {
     my ($dir) = @_;
     my %module = ('application/openmetrics-text' => 'prometheus_client.openmetrics.parser',
