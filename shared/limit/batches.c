@@ -85,29 +85,40 @@ es_batches_count(es_batches_t *batches, uint32_t feed, uint64_t events)
 }
 
 
-void
-es_batches_get(const es_batches_t *batches, uint32_t feed,
-    es_batch_figures_t *figures)
+static const es_batches_record_t *
+es_batches_find(const es_batches_t *batches, uint32_t feed)
 {
     size_t                      i;
     const es_batches_record_t  *record;
 
-    figures->answers = 0;
-    figures->events = 0;
-    record = feed == 0 ? &batches->rest : NULL;
-
-    for (i = 0;
-         record == NULL && i < ES_BATCHES_PROBES && i < batches->n;
-         i++)
-    {
+    for (i = 0; i < ES_BATCHES_PROBES && i < batches->n; i++) {
         record = &batches->records[es_batches_place(batches, feed, i)];
 
         if (atomic_load_explicit(&record->feed, memory_order_relaxed)
-            != feed)
+            == feed)
         {
-            record = NULL;
+            return record;
         }
     }
+
+    return NULL;
+}
+
+
+void
+es_batches_get(const es_batches_t *batches, uint32_t feed,
+    es_batch_figures_t *figures)
+{
+    const es_batches_record_t  *record;
+
+    record = &batches->rest;
+
+    if (feed != 0) {
+        record = es_batches_find(batches, feed);
+    }
+
+    figures->answers = 0;
+    figures->events = 0;
 
     if (record != NULL) {
         figures->answers = atomic_load_explicit(&record->answers,
