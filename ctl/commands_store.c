@@ -95,9 +95,9 @@ const ctl_command_t  ctl_store_commands[] = {
       .examples = "store rekey --key-file=/etc/eventsync/keys" },
 
     { .name = "store mark", .run = ctl_store_mark, .kind = CTL_NO_KIND,
-      .arguments = "staging|production",
-      .about = "say whether the store is for trials, on which \"drill\" may do "
-      "harm",
+      .arguments = "MARK",
+      .about = "say whether the store is for trials (staging), on which "
+      "\"drill\" may do harm, or not (production)",
       .json = "whether it is",
       .examples = "store mark staging" },
 

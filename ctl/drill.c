@@ -388,7 +388,7 @@ ctl_drill_list(ctl_t *ctl)
         }
     }
 
-    ctl_result(ctl, list);
+    ctl_result(ctl, json_pack("{s:o}", "faults", list));
 
     return CTL_OK;
 }

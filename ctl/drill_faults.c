@@ -352,10 +352,10 @@ const ctl_drill_fault_t  ctl_drill_faults[] = {
       "none", NULL, ctl_fault_reordered, ctl_mend_receiver,
       ctl_mended_webhooks },
     { "webhooks-refused", "the receiver answers 503",
-      "eventsyncctl endpoint resume", NULL, ctl_fault_refused,
+      "endpoint resume", NULL, ctl_fault_refused,
       ctl_mend_refused, ctl_mended_webhooks },
     { "polls-limited", "the quota of polls is used up: 429",
-      "eventsyncctl partner change --limit-poll", NULL, ctl_fault_limited,
+      "partner change, with another limit", NULL, ctl_fault_limited,
       ctl_mend_limited, NULL },
     { "polls-unavailable", "an edge before the server answers 503",
       "the partner waits and polls again", NULL, ctl_fault_edge, ctl_mend_edge,
@@ -370,7 +370,7 @@ const ctl_drill_fault_t  ctl_drill_faults[] = {
       "room is made on it", ctl_skip_disk, ctl_fault_full, ctl_mend_full,
       ctl_mended_webhooks },
     { "key-leaked", "somebody else polls with a partner's key",
-      "eventsyncctl key create, key revoke", NULL, ctl_fault_leaked,
+      "key create, key revoke", NULL, ctl_fault_leaked,
       ctl_mend_leaked, ctl_mended_leaked },
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

@@ -264,6 +264,8 @@ sub elsewhere {
         '--url=' . $recv->url, '--secret=whsec_' . 'A' x 43 . '=');
     mkdir $t->testdir . '/lab';
     $t->write_file('lab/lab.json', '{"passed":[]}');
+    json('drill', ['faults'], '--list');
+    json('store mark', ['staging'], 'staging');
     json('lab', ['passed'], $t->testdir . '/lab', '--status');
     json('verify-poller', ['url', 'hints', 'checks'], { status => 1 },
         '--port=0', '--only=idle', '--run=exit 3');
