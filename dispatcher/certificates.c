@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "delivery/certificates.h"
 
 #include "certificates.h"
@@ -83,6 +84,33 @@ esd_certificate_first(STACK_OF(X509) *chain)
 }
 
 
+static es_cert_t
+esd_certificate_peer(const esd_send_t *send)
+{
+    return send->kind == ESD_SEND_TOKEN ? ES_CERT_TOKEN : ES_CERT_RECEIVER;
+}
+
+
+/* A resumed session is that of the endpoint's last full handshake. */
+
+static void
+esd_certificates_recall(esd_send_t *send)
+{
+    es_cert_t                 peer;
+    const es_certificates_t  *certificates;
+
+    peer = esd_certificate_peer(send);
+    certificates = &send->target->certificates;
+
+    if (certificates->revision == send->revision) {
+        send->handshake.peer_ms = certificates->expires_ms[peer];
+        send->handshake.own_ms = certificates->expires_ms[ES_CERT_CLIENT];
+        send->handshake.seen_ms = certificates->seen_ms[peer];
+        send->handshake.seen_us = send->target->handshake_us[peer];
+    }
+}
+
+
 void
 esd_certificates_look(esd_send_t *send)
 {
@@ -111,6 +139,7 @@ esd_certificates_look(esd_send_t *send)
     ssl = tls->internals;
 
     if (SSL_session_reused(ssl)) {
+        esd_certificates_recall(send);
         return;
     }
 
@@ -119,6 +148,7 @@ esd_certificates_look(esd_send_t *send)
     shown->peer_ms = esd_certificate_first(SSL_get0_verified_chain(ssl));
     shown->own_ms = own != NULL ? esd_certificate_ms(own) : 0;
     shown->seen_ms = esd_clock_stamp_ms(send->d);
+    shown->seen_us = es_clock_mono_us();
 }
 
 
@@ -147,13 +177,6 @@ esd_certificate_take(es_certificates_t *certificates, es_cert_t cert,
 }
 
 
-static es_cert_t
-esd_certificate_peer(const esd_send_t *send)
-{
-    return send->kind == ESD_SEND_TOKEN ? ES_CERT_TOKEN : ES_CERT_RECEIVER;
-}
-
-
 void
 esd_certificates_note(esd_send_t *send, const esd_handshake_t *shown)
 {
@@ -164,20 +187,24 @@ esd_certificates_note(esd_send_t *send, const esd_handshake_t *shown)
     target = send->target;
     certificates = &target->certificates;
 
-    if (shown->seen_ms == 0
-        || send->revision != target->revision
-        || (certificates->revision == target->revision
-            && shown->seen_ms
-               < certificates->seen_ms[esd_certificate_peer(send)]))
-    {
+    if (shown->seen_us == 0 || send->revision != target->revision) {
         return;
     }
 
     if (certificates->revision != target->revision) {
         memset(certificates, 0, sizeof(es_certificates_t));
+        memset(target->handshake_us, 0, sizeof(target->handshake_us));
         certificates->endpoint = target->number;
         certificates->revision = target->revision;
     }
+
+    /* the connection is older than another one */
+
+    if (shown->seen_us < target->handshake_us[esd_certificate_peer(send)]) {
+        return;
+    }
+
+    target->handshake_us[esd_certificate_peer(send)] = shown->seen_us;
 
     changed = esd_certificate_take(certificates, esd_certificate_peer(send),
                                    shown->peer_ms, shown->seen_ms);
@@ -195,14 +222,14 @@ esd_certificates_note(esd_send_t *send, const esd_handshake_t *shown)
 bool
 esd_certificates_may_resume(const esd_send_t *send)
 {
-    int64_t                   ago_ms;
-    const es_certificates_t  *certificates;
+    int64_t              seen_us;
+    const esd_target_t  *target;
 
-    certificates = &send->target->certificates;
-    ago_ms = esd_clock_stamp_ms(send->d)
-             - certificates->seen_ms[esd_certificate_peer(send)];
+    target = send->target;
+    seen_us = target->handshake_us[esd_certificate_peer(send)];
 
     return send->kind != ESD_SEND_TEST
-           && certificates->revision == send->target->revision
-           && ago_ms >= 0 && ago_ms < ES_CERT_SEEN_MS;
+           && target->certificates.revision == target->revision
+           && seen_us != 0
+           && es_clock_mono_us() - seen_us < ES_CERT_SEEN_MS * INT64_C(1000);
 }

@@ -18,11 +18,13 @@
 
 #include "types.h"
 
-/* What a full handshake has shown; 0: there was none, or no certificate. */
+/* What a full handshake has shown.  Zeroed: there was none. */
 typedef struct {
-    int64_t  peer_ms;          /* the first to expire of the verified chain */
+    int64_t  peer_ms;          /* the first to expire of the verified chain; 0:
+                                  none, as in the next */
     int64_t  own_ms;           /* the client certificate */
     int64_t  seen_ms;          /* wall clock */
+    int64_t  seen_us;          /* monotonic */
 } esd_handshake_t;
 
 /* Reads what the last run has written. */

@@ -154,7 +154,7 @@ esd_socket_over(esd_send_t *send)
         watch->single = true;
     }
 
-    if (send->handshake.seen_ms != 0) {
+    if (send->handshake.seen_us != 0) {
         watch->handshake = send->handshake;
     }
 

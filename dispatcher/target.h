@@ -95,6 +95,8 @@ struct esd_target {
     esd_token_t            token;
     es_stall_t             stall;      /* why nothing is sent to it */
     es_certificates_t      certificates;
+    int64_t                handshake_us[ES_CERTS]; /* monotonic: the last full
+                                          one; 0: none */
     int64_t                excused_ms; /* see fresh.h; 0: never */
     es_figures_t           figures;
     int64_t                figures_due_us; /* monotonic: they are written then;
