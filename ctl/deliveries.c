@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "ctl.h"
 #include "delivery/delivery.h"
 #include "delivery/hint.h"
@@ -309,7 +310,7 @@ ctl_print_members(json_t *report, const char *const *before)
             continue;
         }
 
-        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        text = json_dumps(value, ES_JSON_PRINT | JSON_ENCODE_ANY);
         (void) printf(" %s=%s", name, text != NULL ? text : "");
         free(text);
     }

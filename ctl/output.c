@@ -222,7 +222,7 @@ ctl_printable(char *text)
 void
 ctl_print(const json_t *json)
 {
-    (void) json_dumpf(json, stdout, JSON_COMPACT);
+    (void) json_dumpf(json, stdout, ES_JSON_PRINT);
     (void) putchar('\n');
     ctl_output.printed = true;
 }

@@ -72,6 +72,10 @@ char *es_json_encode(es_str_t text, char *out);
 /* Appends the same to `out`.  ES_INVALID: the text is not UTF-8. */
 es_rc_t es_json_escape(es_str_t text, es_buf_t *out);
 
+/* How documents are printed.  15 digits are what a real number keeps of a
+   decimal one: 0.93, and not 0.93000000000000005. */
+#define ES_JSON_PRINT  (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
 /* The text of a string of jansson, or an empty string for another value. */
 static inline es_str_t
 es_text(const json_t *value)

@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/page_token.h"
 #include "delivery/endpoint_state.h"
 #include "inspect/partners_view.h"
@@ -330,7 +331,7 @@ es_partners_print(json_t *answer, es_buf_t *out)
     char     *text;
     es_rc_t   rc;
 
-    text = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
+    text = answer != NULL ? json_dumps(answer, ES_JSON_PRINT) : NULL;
     rc = text != NULL ? es_buf_str(out, es_str(text)) : ES_NOMEM;
 
     free(text);

@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/json.h"
 #include "delivery/report.h"
 #include "log/store_clock.h"
 #include "manage/manage.h"
@@ -277,7 +278,7 @@ es_manage(es_store_t *store, const es_manage_t *manage,
     }
 
     if (rc == ES_OK) {
-        text = m.answer ? json_dumps(m.answer, JSON_COMPACT) : NULL;
+        text = m.answer ? json_dumps(m.answer, ES_JSON_PRINT) : NULL;
         rc = text ? es_buf_str(&managed->out, es_str(text)) : ES_NOMEM;
         free(text);
     }

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/json.h"
 #include "delivery/delivery.h"
 #include "delivery/endpoint_state.h"
 #include "delivery/endpoint_status.h"
@@ -396,7 +397,7 @@ es_overview_print(es_overview_t *o, int64_t seen_ms, es_buf_t *out)
                        "endpoints", o->endpoints, "feeds", o->read,
                        "deprecations", o->deprecations);
 
-    text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    text = answer ? json_dumps(answer, ES_JSON_PRINT) : NULL;
     rc = text ? es_buf_str(out, es_str(text)) : ES_NOMEM;
     free(text);
     json_decref(answer);

@@ -138,8 +138,10 @@ is_deeply([grep { !$after->{$_} && !m{^pages/|^ids/|^delivery/owner} } keys %$be
     'and are all there');
 {
     local $t->{store} = "$dir/new";
-    is($t->ctl_ok(@$_), $was{$_->[0]}, "@$_ is the same") for ['tail', 'orders'],
-        ['endpoint', 'status'], ['checkpoint', 'list'], ['partner', 'list'];
+    # but for the age of the oldest event that waits
+    is($t->ctl_ok(@$_) =~ s/ seconds=\S+//gr, $was{$_->[0]} =~ s/ seconds=\S+//gr,
+        "@$_ is the same") for ['tail', 'orders'], ['endpoint', 'status'],
+        ['checkpoint', 'list'], ['partner', 'list'];
     is(($t->ctl('verify'))[0], 0, 'verify');
     more(1, 10);
     like($t->ctl_ok('tail', 'orders'), qr/"cursor":"$epoch-5002"[^\n]*\n\z/,

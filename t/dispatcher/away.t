@@ -65,7 +65,7 @@ sub lane {
 sub idle {
     my ($name, $feed) = @_;
     return wait_for(sub { lane($name, $feed)->{line}
-        =~ /pending=0 behind=0$/ }, 20);
+        =~ /pending=0 behind=0\b/ }, 20);
 }
 sub away { my ($name) = @_;
     return wait_for(sub { lane($name)->{line} =~ / away, kept/ }) }
@@ -269,7 +269,7 @@ sub endpoint_removed {
     my ($rc, $out) = $t->ctl('endpoint', 'create', 'other', "--name=$name",
         '--url=' . $recv->url('/other'), '--feeds=invoices', '--start=latest');
     is($rc, 0, 'another partner takes the name');
-    ok(wait_for(sub { $t->ctl_ok('endpoint', 'status', $name) =~ /behind=0$/m }),
+    ok(wait_for(sub { $t->ctl_ok('endpoint', 'status', $name) =~ /behind=0\b/ }),
         'and begins');
     is($t->ctl_ok('endpoint', 'dead', $name), '', 'with nothing of the other');
     $t->ctl_ok('endpoint', 'remove', $name);

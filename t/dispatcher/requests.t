@@ -33,7 +33,7 @@ sub ask { $t->ctl_ok('endpoint', @_) }
 # Waits until nothing comes any more: the endpoint is at the head and idle.
 sub idle {
     return wait_for(sub { $t->ctl_ok('endpoint', 'status', $_[0] // $name)
-        =~ /pending=0 behind=0$/m }, 30);
+        =~ /pending=0 behind=0\b/ }, 30);
 }
 
 ###############################################################################

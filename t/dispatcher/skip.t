@@ -105,7 +105,7 @@ sub skip_fifo {
     is($t->ctl_ok('endpoint', 'skip', $name, 'orders', cursor($at + 2)),
         "skipped\n", 'the one on which it stands is skipped');
     ok(wait_for(sub { came('fifo') == 4 }), 'the others come at once');
-    ok(wait_for(sub { lane($name)->{line} =~ /pending=0 behind=0$/
+    ok(wait_for(sub { lane($name)->{line} =~ /pending=0 behind=0\b/
         && !waiting($name) }), 'and nothing waits');
 
     my ($dead) = map { decode_json($_) }

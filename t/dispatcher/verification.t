@@ -83,7 +83,7 @@ ok(failed($early), 'turned on later, it holds for existing endpoints');
 is($plain->count, 3 + 2, '... which are sent a check');
 is(methods($plain), 'POST POST POST OPTIONS POST', '... of two requests');
 is(state($early), 'unverified', '... and are unverified');
-like($t->ctl_ok(qw(endpoint status), $early), qr/behind=1$/m,
+like($t->ctl_ok(qw(endpoint status), $early), qr/behind=1\b/,
     '... and keep their place');
 like($t->ctl_ok(qw(endpoint list)), qr/^$early .* unverified$/m,
     '... in the list, too');

@@ -109,6 +109,7 @@ ok(later('read', sub { ($_[0]{$waits}{held} // 0) == 1 }), 'one waits for anothe
 like($status->{dispatcher}, qr/^\d{4}-.*Z$/, 'the dispatcher was seen');
 is($of->{$fine}{origin}, $recv->url('') =~ s{/hook$}{}r, 'the origin of the URL');
 unlike(get('read')->{body}, qr/s3cret/, 'and no more of it');
+like(get('read')->{body}, qr/"success":0\.8[,}]/, 'numbers have no more digits than they need');
 is_deeply([map { [@{$_}{qw(feed pending behind expires)}] } @{ $of->{$bad}{deliveries} }],
     [['orders', 0, 0, undef], ['prices', 0, 0, undef]], 'one is at the end of both feeds');
 is_deeply([@{ $of->{$bad}{figures}{day} }{qw(attempts ok success dead)}], [5, 4, 0.8, 1],
