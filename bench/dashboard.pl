@@ -91,6 +91,59 @@ CONF
         (sort { $a <=> $b } @{ $v{paint} })[0, -1]], '<= 1');
 }
 
+# Many dashboards that are open at once, each of another partner with some
+# endpoints, in Chromium, while an event a second is published to the feed that
+# they follow: the processor time of the worker, in percent of a core.
+sub dashboard_open {
+    my $pages = $opt{quick} ? 5 : 50;
+    my $time = $opt{quick} ? 5 : 30;
+    browser($t->build);
+    my (undef, $base) = serve(10, location => <<'CONF', server => <<'CONF');
+eventsync_status on;
+            eventsync_dashboard on;
+            eventsync_endpoints on;
+            eventsync_checkpoints on;
+CONF
+        location = /hook { return 204; }
+CONF
+    my @keys;
+    for my $n (1 .. $pages) {
+        push @keys, $t->partner_key("p$n", feeds => 'bench',
+            scopes => 'read,manage');
+        $t->endpoint("p$n", url => "$base/hook", feeds => 'bench',
+            start => 'oldest') for 1 .. 5;
+    }
+    $t->run_dispatcher;
+    my $publishes = $t->background('publishes', sub {
+        for (my $n = 0; !$t->told_to_end; $n++) {
+            $t->publish('bench', { id => "open-$n" });
+            sleep 1;
+        }
+    });
+
+    my %v;
+    for my $round (1 .. $rounds) {
+        my ($before, $began);
+        browse_checks('dashboard_open.js', sub {
+            my ($good, $name, $seen) = @_;
+            die "$name: failed\n" if !$good;
+            if ($name eq 'all are open') {
+                ($before, $began) = (worker_cpu(), time);
+            } else {
+                push @{ $v{share} }, 100 * (worker_cpu() - $before)
+                    / (time() - $began);
+                push @{ $v{asked} }, $seen / $time;
+            }
+        }, base => "$base/v1", keys => \@keys, seconds => $time);
+    }
+    $t->tell_to_end;
+    $publishes->wait(10);
+    table('', ["requests of $pages pages, a second", $v{asked}]);
+    verdict('dashboard-open', [Bench::median(@{ $v{share} }),
+        (sort { $a <=> $b } @{ $v{share} })[0, -1]], '<= 3',
+        'percent of a core');
+}
+
 # Attempts that the status shows.
 sub attempts_counted {
     my $status = $t->json_get('/v1/status', $_[0]) or die "no status\n";
