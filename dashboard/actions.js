@@ -45,14 +45,12 @@ function rotate(act) {
   ];
 }
 
-// `pausing` and `resuming` are shown where they would change something.
-export function actions(act, pausing, resuming) {
+// The given buttons are shown where they would change something.
+export function actions(act, ...given) {
   return el('div', { class: 'actions' },
     button('Send a test event', () => act('POST', '/test', {},
       'A test event is on its way. Its attempt is listed below.')),
-    pausing, resuming,
-    button('Send all dead letters again', () => act('POST', '/redrive', undefined,
-      'The dead letters are sent again.')),
+    given,
     form('Replay a feed', [
       field('Feed', 'feed', 'text', { required: true }),
       field('From (oldest, or a time such as 2026-11-30T12:00:00Z)', 'from', 'text',

@@ -5,7 +5,7 @@
 
 import { api, now } from './api.js';
 import { button, el, field, redraw, table } from './dom.js';
-import { many, span, when } from './format.js';
+import { ago, many, span, when } from './format.js';
 
 const STATES = {
   ok: 'good',
@@ -92,7 +92,7 @@ export function checkpoints(feed, told) {
             `${STATES[c.status] ?? c.status}.`)],
           lag(c),
           loss(c),
-          when(c.updated, now()),
+          ago(c.updated, now()),
           latest && button('Acknowledge', () => acknowledge(latest, c.consumer),
             { 'aria-label': `Acknowledge for ${c.consumer}` }),
         ])));

@@ -5,15 +5,18 @@
 
 import { actions } from './actions.js';
 import { api, now } from './api.js';
+import { attempts, cursorOf } from './attempts.js';
 import { bars } from './chart.js';
-import { copied } from './copy.js';
 import { button, el, facts, redraw, replace, table } from './dom.js';
-import { before } from './events.js';
-import { clock, explain, many, milliseconds, outcome, percent, span, when }
+import { ago, clock, explain, many, milliseconds, outcome, percent, span, when }
   from './format.js';
+import { letters, resent } from './letters.js';
+import { names } from './names.js';
 import { badge, backlog, loss } from './overview.js';
+import { next, waits } from './waiting.js';
 
 const LISTED = 50;
+const FIRST = 10;                // attempts that are shown at first, with their events
 
 const REASONS = {
   event: 'an event is not accepted, and the order keeps the later ones behind it',
@@ -30,8 +33,9 @@ function item(delivery) {
   switch (delivery.kind) {
   case 'progress':
     return `${feed}${delivery.behind === 0 ? 'up to date'
-      : `${many(delivery.behind, 'event')} behind`}, ${many(delivery.pending,
-      'event')} under way, at ${delivery.cursor}.`;
+      : `${many(delivery.behind, 'event is', 'events are')} not sent yet`}${delivery.pending > 0
+      ? `, ${many(delivery.pending, 'event is', 'events are')} being sent` : ''}. `
+      + `Everything up to ${delivery.cursor} is done.`;
   case 'away':
     return `${feed}no longer sent; its place is kept until `
       + `${clock(delivery.kept_until)}.`;
@@ -39,11 +43,11 @@ function item(delivery) {
     return `${feed}no progress since ${clock(delivery.since)}: `
       + `${REASONS[delivery.reason] ?? delivery.reason}`
       + `${delivery.id ? ` (event ${delivery.id} of type ${delivery.type})` : ''}`
-      + `${delivery.next ? `. The next attempt is ${when(delivery.next, now())}` : ''}`
+      + `${delivery.next && Date.parse(delivery.next) > now()
+        ? `. The next attempt is ${when(delivery.next, now())}` : ''}`
       + `${delivery.dead_at ? `, the last one ${when(delivery.dead_at, now())}` : ''}.`;
   case 'waiting':
-    return `${feed}${many(delivery.retries, 'event')} wait for another attempt, `
-      + `${delivery.held} behind them.`;
+    return `${feed}${waits(delivery)}.`;
   case 'circuit':
     return 'After many failures the receiver is asked with one request at a time.';
   case 'redrive':
@@ -118,93 +122,15 @@ function charts(figures) {
     byTime('day', figures.day), latency(figures.day), tries(figures.day));
 }
 
-// The event of an attempt, as the feed has it now.  A feed that was reset since
-// may have another one under the number.
-async function eventOf(attempt, cursors) {
-  const cursor = cursors.get(attempt.feed);
-  const after = cursor && before(cursor.replace(/-.*/, `-${attempt.sequence}`), 1);
-  const page = after && await api('GET', `/feeds/${encodeURIComponent(attempt.feed)}/events?`
-    + new URLSearchParams({ after, limit: 1 }));
-  const event = page && page.events[0];
-  return event && Number(event.sequence) === attempt.sequence
-    && Date.parse(event.time) <= Date.parse(attempt.time) ? event : null;
-}
-
 // The beginning of each feed's epoch, which changes less often than cursors do.
 function epochs(cursors) {
   return cursors.map(([feed, cursor]) => [feed, cursor.replace(/-.*/, '-0')]);
 }
 
-// What is recorded of the request and of its answer.  The body as it was sent
-// is not recorded; the event is read again.
-function details(a, url, cursors) {
-  const place = el('div');
-  const show = a.kind === 'event' && a.feed && button('Show the event', async () => {
-    try {
-      const event = await eventOf(a, cursors);
-      const text = event && JSON.stringify(event, null, 2);
-      replace(place, event
-        ? [el('pre', { tabindex: 0 }, text), copied(text, 'Copy the event')]
-        : el('p', {}, 'The feed no longer keeps this event.'));
-    } catch (error) {
-      replace(place, el('p', { class: 'bad' }, error.message));
-    }
-  });
-  return el('details', { class: 'more', 'data-key': `${a.time} ${a.attempt} ${a.sequence
-    ?? a.request}` },
-  el('summary', {}, 'Details'),
-  el('dl', {},
-    el('dt', {}, 'Request'),
-    el('dd', {}, a.kind === 'token' ? 'for an access token' : `POST ${url}`, ', over ',
-      a.reused ? 'a connection that was open' : 'a new connection'),
-    el('dt', {}, 'webhook-timestamp'),
-    el('dd', {}, String(Math.floor(Date.parse(a.time) / 1000))),
-    a.simulated && [el('dt', {}, 'Simulated'), el('dd', {}, 'this failure was asked for')],
-    el('dt', {}, 'Answer'),
-    el('dd', {}, a.status ? `status ${a.status}` : `none: ${outcome(a)}`,
-      `, after ${milliseconds(a.latency_us / 1000)}`),
-    a.location && [el('dt', {}, 'Location'), el('dd', {}, el('code', {}, a.location))],
-    a.body && [el('dt', {}, 'Start of the body'),
-      el('dd', {}, el('code', { class: 'answer' }, a.body))]),
-  show && el('p', { class: 'buttons' }, show), place);
-}
-
-function attempts(list, url, cursors) {
-  if (list.length === 0) {
-    return el('p', {}, 'No request was sent yet.');
-  }
-  return table(`${many(list.length, 'attempt')}, the newest first`,
-    ['Time', 'Sent', 'Attempt', 'Outcome', 'Took', 'Request and answer'],
-    list.map((a) => [
-      clock(a.time),
-      a.feed ? `${a.feed} ${a.sequence ?? ''}` : a.kind ?? 'test',
-      String(a.attempt),
-      [el('span', { class: a.class === 'ok' ? 'good' : 'bad' }, outcome(a)),
-        a.hint && el('span', { class: 'hint' }, a.hint)],
-      milliseconds(a.latency_us / 1000),
-      details(a, url, cursors),
-    ]));
-}
-
-function letters(list, act) {
-  if (list.length === 0) {
-    return el('p', {}, 'No event was given up.');
-  }
-  return table(many(list.length, 'dead letter'),
-    ['Event', 'Given up', 'Attempts', 'Last outcome', 'Action'],
-    list.map((d) => [
-      `${d.feed} ${d.cursor}`,
-      clock(d.time),
-      String(d.attempts),
-      `${outcome(d)}${d.reason ? ` (${d.reason})` : ''}`,
-      button('Send again', () => act('POST', '/resend', { feed: d.feed, cursor: d.cursor },
-        'The event is sent again.'), { 'aria-label': `Send again: ${d.cursor}` }),
-    ]));
-}
-
 // A list of the server, a page at a time: only the first page is read again by
-// itself, and only what has changed is drawn again.
-function pages(path, member, draw, told) {
+// itself, and only what has changed is drawn again.  `known` are the names of
+// events, and `cursors` gives those to learn.
+function pages(path, member, draw, told, cursors, known) {
   const body = el('div');
   const turn = el('p', { class: 'buttons' });
   let after = null;
@@ -213,9 +139,10 @@ function pages(path, member, draw, told) {
   async function once(signal, context) {
     const answer = await api('GET', `${path}?limit=${LISTED}${after === null ? ''
       : `&after=${encodeURIComponent(after)}`}`, undefined, signal);
-    const text = JSON.stringify([answer, context]);
+    await known.learn(cursors(answer[member], context), signal);
+    const text = JSON.stringify([answer, context, known.size()]);
     if (text === drawn) {
-      return answer[member];
+      return answer;
     }
     drawn = text;
     redraw(body, draw(answer[member], context));
@@ -229,7 +156,7 @@ function pages(path, member, draw, told) {
     };
     redraw(turn, after !== null && button('Back to the first', go(null)),
       answer.next && button('Show the next', go(answer.next)));
-    return answer[member];
+    return answer;
   }
 
   return { nodes: [body, turn], once, first: () => after === null || drawn === null };
@@ -238,7 +165,7 @@ function pages(path, member, draw, told) {
 // Why the newest of these attempts that failed did so.
 function lastFailure(list) {
   const failed = list.find((a) => a.class !== 'ok');
-  return failed && el('p', {}, `The last failure was ${when(failed.time, now())}: `,
+  return failed && el('p', {}, `The last failure was ${ago(failed.time, now())}: `,
     el('span', { class: 'bad' }, outcome(failed)), '. ', failed.hint);
 }
 
@@ -253,8 +180,7 @@ function summary(status) {
     hour && ['Latency, last hour', milliseconds(hour.latency?.mean ?? hour.mean)],
     promised !== null && ['Within the promise, last hour', percent(promised)],
     ['Behind', backlog(one)],
-    status.next !== undefined && ['Next attempt', status.next
-      ? when(status.next, now()) : 'nothing waits'],
+    status.next !== undefined && ['Next attempt', next(status)],
     ['First loss by retention', loss(one)],
   ]);
 }
@@ -275,32 +201,101 @@ async function readOnly(name, signal, error) {
   ];
 }
 
+// The seconds for which each feed keeps its events; null: not limited.  They are
+// served only with eventsync_feeds.
+async function retention(kept, feeds, signal) {
+  await Promise.all(feeds.filter((feed) => !kept.has(feed)).map(async (feed) => {
+    try {
+      const record = await api('GET', `/feeds/${encodeURIComponent(feed)}`, undefined, signal);
+      kept.set(feed, record.retention.seconds || null);
+    } catch (error) {
+      if ([403, 404].includes(error.status)) {
+        kept.set(feed, undefined);
+      }
+    }
+  }));
+}
+
+// The parts of an endpoint that only a key of scope "manage" gets.
+function managing(path, name, told, act, send) {
+  const known = names();
+  const kept = new Map();
+  const again = resent();
+  const failure = el('div');
+  let seen = { attempts: [], dead: [], status: null };
+  const sent = pages(`${path}/attempts`, 'attempts', (list, { url, cursors }) =>
+    attempts(list, { url, known, cursors: new Map(cursors) }), told,
+  (list, { cursors }) => list.filter((a) => a.feed && a.sequence).slice(0, FIRST)
+    .map((a) => [a.feed, cursorOf(a, new Map(cursors))]), known);
+  const dead = pages(`${path}/dead-letters`, 'dead_letters', (list) => letters(list, {
+    name, known, kept, attempts: seen.attempts, send }), told,
+  (list) => list.map((d) => [d.feed, d.cursor]), known);
+
+  async function once(signal, status, url) {
+    const cursors = status.deliveries.filter((d) => d.cursor).map((d) => [d.feed, d.cursor]);
+    seen.status = status;
+    if (sent.first()) {
+      seen.attempts = (await sent.once(signal, { url, cursors: epochs(cursors) })).attempts;
+      redraw(failure, lastFailure(seen.attempts));
+    }
+    if (dead.first()) {
+      await retention(kept, cursors.map(([feed]) => feed), signal);
+      const failed = seen.attempts.filter((a) => a.class !== 'ok').length;
+      const answer = await dead.once(signal, { failed, minute: Math.floor(now() / 60000) });
+      seen = { ...seen, dead: answer.dead_letters, more: answer.next };
+    }
+    again.draw(seen, known);
+  }
+
+  return { failure, again, known, sent, dead, once, seen: () => seen };
+}
+
 export function endpoint(main, name, told) {
   const path = `/endpoints/${encodeURIComponent(name)}`;
   const now_ = el('div');
   const figures = el('div');
   const what = el('p', { class: 'origin' });
   const managed = el('div');
-  const failure = el('div');
   const pausing = button('Pause', () => act('POST', '/pause', undefined,
     'The endpoint is paused.'));
   const resuming = button('Resume', () => act('POST', '/resume', undefined,
     'The endpoint is resumed.'));
-  const sent = pages(`${path}/attempts`, 'attempts',
-    (list, { url, cursors }) => attempts(list, url, new Map(cursors)), told);
-  const dead = pages(`${path}/dead-letters`, 'dead_letters',
-    (list) => letters(list, act), told);
+  const redriving = button('Send all dead letters again', redrive);
+  const part = managing(path, name, told, act, resend);
 
-  // Does it, says so, and shows the outcome at once.
+  // Does it, shows the outcome at once, and says so; what is said may depend on
+  // the new state.
   async function act(method, suffix, body, done) {
     try {
       const answer = await api(method, path + suffix, body);
-      told(done, null);
-      await once();
+      // it is done, even if the page cannot be refreshed now
+      await once().catch(() => {});
+      told(typeof done === 'function' ? done(part.seen().status) : done, null);
       return answer;
     } catch (error) {
       told(null, error);
       return null;
+    }
+  }
+
+  async function resend(letter) {
+    const { feed, cursor } = letter;
+    if (await act('POST', '/resend', { feed, cursor }, (status) => `${feed} ${letter.sequence} `
+      + `is queued, not delivered yet. The next attempt: ${next(status, true)}.`)) {
+      part.again.add(letter);
+      part.again.draw(part.seen(), part.known);
+    }
+  }
+
+  async function redrive() {
+    const { dead, more } = part.seen();
+    const list = `${more ? 'at least ' : ''}${many(dead.length, 'dead letter')}`;
+    // a question of the browser leaves the focus where it is
+    if (confirm(`Send ${list} again? The receiver gets them once more.`)
+        && await act('POST', '/redrive', undefined, (status) => `${list} ${dead.length === 1
+          ? 'is' : 'are'} queued, not delivered yet. The next attempt: ${next(status, true)}.`)) {
+      dead.toReversed().forEach(part.again.add);
+      part.again.draw(part.seen(), part.known);
     }
   }
 
@@ -324,24 +319,21 @@ export function endpoint(main, name, told) {
     redraw(figures, charts(status.figures));
     resuming.hidden = !['paused', 'stopped', 'disabled'].includes(status.state);
     pausing.hidden = status.state === 'paused';
-    const cursors = status.deliveries.filter((d) => d.cursor).map((d) => [d.feed, d.cursor]);
-    await Promise.all([
-      sent.first() && sent.once(signal, { url: record.url, cursors: epochs(cursors) })
-        .then((list) => redraw(failure, lastFailure(list))),
-      dead.first() && dead.once(signal),
-    ]);
+    await part.once(signal, status, record.url);
+    redriving.hidden = part.seen().dead.length === 0;
   }
 
   replace(managed,
     el('section', { 'aria-label': 'Actions' }, el('h3', {}, 'Actions'),
-      actions(act, pausing, resuming)),
-    el('section', { 'aria-label': 'Dead letters' }, el('h3', {}, 'Dead letters'), dead.nodes),
+      actions(act, pausing, resuming, redriving)),
+    el('section', { 'aria-label': 'Dead letters' }, el('h3', {}, 'Dead letters'),
+      part.again.body, part.dead.nodes),
     el('section', { 'aria-label': 'Figures' }, el('h3', {}, 'Figures'), figures),
-    el('section', { 'aria-label': 'Attempts' }, el('h3', {}, 'Attempts'), sent.nodes));
+    el('section', { 'aria-label': 'Attempts' }, el('h3', {}, 'Attempts'), part.sent.nodes));
   replace(main,
     el('p', {}, el('a', { href: '#endpoints' }, 'All endpoints')),
     el('h2', {}, name), what,
-    el('section', { 'aria-label': 'State' }, now_, failure), managed);
+    el('section', { 'aria-label': 'State' }, now_, part.failure), managed);
 
   return { title: name, seconds: 5, once };
 }

@@ -23,8 +23,14 @@ export function span(seconds) {
 
 // A time beside another, which is the server's: "in 5 s", "3 min ago".
 export function when(time, now) {
-  const seconds = (Date.parse(time) - now) / 1000;
+  const seconds = ((typeof time === 'number' ? time : Date.parse(time)) - now) / 1000;
   return seconds > 0 ? `in ${span(seconds)}` : `${span(-seconds)} ago`;
+}
+
+// The same for what is past, although the server's clock is known to a second
+// only.
+export function ago(time, now) {
+  return Date.parse(time) > now - 1000 ? 'just now' : when(time, now);
 }
 
 // A time of today without its date.
@@ -65,10 +71,22 @@ export function many(n, one, more = `${one}s`) {
   return `${n.toLocaleString('en')} ${n === 1 ? one : more}`;
 }
 
+// How often: "once", "twice", "5 times".
+export function times(n) {
+  return ['never', 'once', 'twice'][n] ?? many(n, 'time');
+}
+
+// The beginning of what a receiver answered, on one line.
+export function excerpt(body) {
+  const line = body.trim().replaceAll(/\s+/g, ' ');
+  return line.length > 80 ? `${line.slice(0, 80)}…` : line;
+}
+
 const STATES = {
   active: 'Active: events are sent as they come.',
   stalled: 'Stalled: an event or a feed makes no progress.',
-  failing: 'Failing: the receiver does not accept events. They are tried again.',
+  failing: 'Failing: the receiver does not accept events. Each is tried again until its '
+    + 'schedule ends.',
   unverified: 'Unverified: the receiver has not agreed to be sent events.',
   paused: 'Paused: nothing is sent until it is resumed. Nothing is lost meanwhile, '
     + 'as long as the feeds keep the events.',
@@ -82,7 +100,7 @@ export function explain(state) {
 
 const CLASSES = {
   ok: 'accepted',
-  status: 'refused by its status',
+  status: 'refused',
   redirect: 'redirected, which is not followed',
   dns: 'name not found',
   connect: 'no connection',

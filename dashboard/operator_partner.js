@@ -8,6 +8,7 @@ import { freshness } from './feeds.js';
 import { many, percent, span, when } from './format.js';
 import { troubles } from './operator_runbooks.js';
 import { backlog, badge, loss } from './overview.js';
+import { next } from './waiting.js';
 
 const LISTED = 200;
 const NAMED = 10;
@@ -85,7 +86,7 @@ function endpoints({ endpoints: list }) {
     e.figures?.hour.attempts ? `${percent(e.figures.hour.success)} of `
       + `${many(e.figures.hour.attempts, 'attempt')}` : '–',
     backlog(e),
-    e.next && !HALTED.includes(e.state) ? when(e.next, now()) : '–',
+    e.next === undefined ? '–' : next(e),
     loss(e),
     e.dead_letters === 100 ? '100 or more' : String(e.dead_letters),
   ]));

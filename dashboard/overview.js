@@ -5,6 +5,7 @@
 import { api, base, now } from './api.js';
 import { button, el, field, redraw, replace, table } from './dom.js';
 import { explain, many, milliseconds, percent, span, when } from './format.js';
+import { next } from './waiting.js';
 
 const ORDER = ['stopped', 'failing', 'stalled', 'unverified', 'disabled', 'paused',
   'active'];
@@ -42,7 +43,7 @@ function row(endpoint) {
       ? ` of ${many(hour.attempts, 'attempt')}` : ''}` : '–',
     hour ? milliseconds(hour.mean) : '–',
     backlog(endpoint),
-    endpoint.next ? when(endpoint.next, now()) : '–',
+    endpoint.next === undefined ? '–' : next(endpoint),
     loss(endpoint),
     endpoint.dead_letters === 100 ? '100 or more' : String(endpoint.dead_letters),
   ];

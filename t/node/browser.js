@@ -42,6 +42,11 @@ async function open(browser, options = {}) {
   for (const name of ['requestfinished', 'requestfailed']) {
     page.on(name, (request) => page.held.delete(request));
   }
+  page.asked = [];               // questions of the browser, which are agreed to
+  page.on('dialog', (dialog) => {
+    page.asked.push(dialog.message());
+    dialog[page.refuses ? 'dismiss' : 'accept']();
+  });
   if (clock) {
     await page.clock.install();
   }
@@ -99,6 +104,10 @@ async function accessible(page, name) {
   });
 }
 
+// The text of what has the focus.
+const focused = (page) => page.evaluate(() => document.activeElement.innerText
+  ?? document.activeElement.tagName);
+
 const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth
   <= window.innerWidth);
 
@@ -115,5 +124,5 @@ async function run(drive) {
   await browser.close();
 }
 
-module.exports = { accessible, check, failed, fits, given, hide, open, run, seen, signIn,
+module.exports = { accessible, check, failed, fits, focused, given, hide, open, run, seen, signIn,
   text, told, until };

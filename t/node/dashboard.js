@@ -26,7 +26,7 @@ async function partner(page) {
   await page.getByRole('link', { name: given.endpoint }).click();
   await seen('an endpoint is shown', () => page.getByRole('heading',
     { name: given.endpoint }).waitFor());
-  await seen('with its attempts', () => page.getByText('404, refused by its status').first()
+  await seen('with its attempts', () => page.getByText('404, refused').first()
     .waitFor());
   await seen('with its hint', () => page.getByText(/^The server has nothing at the path/)
     .first().waitFor());
@@ -54,7 +54,7 @@ async function partner(page) {
 // What a first look must answer.
 async function look(page) {
   await seen('the last failure is told, with its hint', () => page.getByText(
-    /The last failure was .* ago: 404, refused by its status\. The server has nothing/).waitFor());
+    /The last failure was (?:.* ago|just now): 404, refused\. The server has nothing/).waitFor());
   check(await page.getByRole('button', { name: 'Resume' }).count() === 0,
     'what would change nothing is not offered');
 }
@@ -98,12 +98,77 @@ async function act(page) {
   await page.getByRole('button', { name: 'Hide it' }).click();
   check(!/whsec_/.test(await text(page)), 'until it is hidden');
 
-  const again = page.getByRole('button', { name: /^Send again: / });
-  await seen('a dead letter', () => again.first().waitFor());
-  await again.first().click();
-  await seen('is sent again', () => told(page, 'The event is sent again'));
+  await letters(page);
+}
+
+// A status of the endpoint as it would be, until what it returns is called.
+async function altered(page, change) {
+  const address = /endpoints\/[^/]+\/status$/;
+  await page.route(address, async (route) => {
+    const response = await route.fetch();
+    const json = await response.json();
+    await route.fulfill({ response, json: { ...json, ...change(json) } });
+  });
+  return () => page.unroute(address);
+}
+
+const fact = (page, name, value) => page.locator('dl.facts div').filter({ hasText: name })
+  .filter({ hasText: value }).waitFor({ timeout: 20000 });
+
+// When the next attempt is agrees with the state.
+async function attempt(page) {
+  const ago = new Date(Date.now() - 93000).toISOString();
+  const soon = new Date(Date.now() + 300000).toISOString();
+  const waiting = { kind: 'waiting', feed: 'orders', retries: 1, held: 14, statuses: {} };
+  const circuit = (next) => ({ kind: 'circuit', failures: 9, since: ago, next });
+  for (const [name, value, change] of [
+    ['that is late is overdue', 'overdue', { next: ago, state: 'active' }],
+    ['while a circuit is open is one request', 'overdue; one request at a time',
+      { next: ago, state: 'failing', deliveries: [waiting, circuit(ago)] }],
+    ['is that of the circuit', /in \d min .* one request at a time/,
+      { next: ago, state: 'failing', deliveries: [waiting, circuit(soon)] }],
+    ['waits while it is paused', 'when it is resumed', { next: ago, state: 'paused' }],
+    ['is due where events wait', 'now', { next: null, state: 'active', deliveries: [waiting] }],
+  ]) {
+    const end = await altered(page, () => change);
+    await seen(`the next attempt ${name}`, () => fact(page, 'Next attempt', value));
+    if (name === 'is due where events wait') {
+      await seen('with what waits behind it', () => page.getByText('1 event waits for another '
+        + 'attempt, and 14 later events wait until').waitFor());
+    }
+    await end();
+  }
+  await seen('and otherwise nothing waits', () => fact(page, 'Next attempt', 'nothing waits'));
+}
+
+// A dead letter is known by its event and its answer, and followed when it is
+// sent again.
+async function letters(page) {
+  await attempt(page);
+  const section = page.getByRole('region', { name: 'Dead letters' });
+  const row = section.getByRole('row').filter({ hasText: 'Send again' });
+  await seen('a dead letter is known by its event', () => row.filter({ hasText:
+    'bad, <i>s</i>' }).waitFor());
+  await seen('the beginning of its answer, and how often it was tried', () => row.filter({
+    hasText: `404: ${given.markup.slice(0, 10)}` }).filter({ hasText:
+    'tried twice, then given up' }).waitFor());
+  await page.getByRole('button', { name: /^Send again: / }).first().click();
+  await seen('is queued', () => told(page, /^orders \d+ is queued, not delivered yet\. The next/));
+  const followed = section.getByRole('table').filter({ hasText: 'Sent again from this page' })
+    .getByRole('row').filter({ hasText: 'orders' });
+  await seen('and followed', () => followed.filter({ hasText: /waits\. The next|404, refused/ })
+    .waitFor());
+  await seen('to its next end', () => followed.filter({ hasText:
+    /404, refused at .*given up again/ }).waitFor({ timeout: 30000 }));
+  await page.getByRole('button', { name: /^Send again: / }).first().waitFor({ timeout: 20000 });
+  page.refuses = true;
   await page.getByRole('button', { name: 'Send all dead letters again' }).click();
-  await seen('all are', () => told(page, 'The dead letters are sent again'));
+  check(/^Send 1 dead letter again/.test(page.asked.at(-1)), 'all are sent after a question',
+    page.asked);
+  page.refuses = false;
+  check(await page.getByText('1 dead letter is queued').count() === 0, 'and not without a yes');
+  await page.getByRole('button', { name: 'Send all dead letters again' }).click();
+  await seen('but with one', () => told(page, '1 dead letter is queued, not delivered yet'));
 }
 
 async function read(page) {
