@@ -161,6 +161,7 @@ run(shift @worker);
 ok(!$t->{nginx} && !$t->{dispatcher}, 'nothing runs');
 $out = run(shift @worker);
 like($out, qr/ 0 faults$/m, 'the store is looked at');
+$t->ctl_ok('backup', $t->testdir . '/eventsync-trusted');
 run(shift @worker);
 run(shift @worker);
 my @valid = grep { !JSON::PP::decode_json($_)->{revoked} }
