@@ -6,9 +6,9 @@
  *
  * A drill makes a feed, two partners, keys and an endpoint of its own.  It
  * publishes without a pause.  One partner receives webhooks and polls what it
- * lacks, the other one only polls.  The drill causes one fault after the other,
- * applies the remedy of the runbooks, and waits until both partners have every
- * event that was acknowledged.
+ * lacks, the other one only polls.  The drill causes one fault after the
+ * other, applies the remedy of the runbooks, and waits until both partners have
+ * every event that was acknowledged.
  *
  * drill.c has the command and its report, drill_faults.c the faults,
  * drill_partner.c the publisher and the partners, drill_hook.c the receiver,
@@ -75,7 +75,7 @@ struct ctl_drill {
     char                 endpoint[ES_FEED_MAX + 1];
     char                 publisher[ES_FEED_MAX + 1];   /* the partner */
     char                 secret[DRILL_TEXT];
-    char                 keys[DRILL_KEYS][16];     /* ids of all that it made */
+    char                 keys[DRILL_KEYS][16];     /* ids that it made */
     unsigned             nkeys;
     ctl_http_t           http;         /* the publisher's */
     es_signer_t         *signer;
@@ -98,18 +98,20 @@ struct ctl_drill {
 
 /* ---- drill_command.c ---- */
 
-/* Runs this program with these arguments, the last of them NULL, and prints
-   none of its output.  `*out` is what it prints with --json, the caller's to
-   release, or NULL.  CTL_FAILED with a message that has the command's. */
-int ctl_drill_run(json_t **out, const char *first, ...)
-    __attribute__((sentinel));
+/* Runs this program with these arguments, of which there are at least two, and
+   prints none of its output.  `*out` is what it prints with --json, the
+   caller's to release, or NULL.  CTL_FAILED with a message that has the
+   command's. */
+#define ctl_drill_run(out, ...)                                               \
+    ctl_drill_run_args(out, (const char *const []) { __VA_ARGS__, NULL })
+int ctl_drill_run_args(json_t **out, const char *const *args);
 
 /* Makes the records and keys.  CTL_FAILED with a message; ctl_drill_remove()
    then removes what was made. */
 int ctl_drill_make(ctl_drill_t *d);
 void ctl_drill_remove(ctl_drill_t *d);
 
-/* Makes another key of the partner.  `old` receives the id of the one before. */
+/* Makes another key of the partner.  `old` receives the id of the former. */
 int ctl_drill_rekey(ctl_drill_partner_t *p, char *old, size_t size);
 
 /* ---- drill_partner.c ---- */

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -87,12 +86,11 @@ ctl_drill_spawn(char **argv, char *text)
 
 
 int
-ctl_drill_run(json_t **out, const char *first, ...)
+ctl_drill_run_args(json_t **out, const char *const *args)
 {
     int      n, rc;
     char    *argv[DRILL_ARGS], *text;
     json_t  *json;
-    va_list  args;
 
     text = malloc(DRILL_OUTPUT);
     if (text == NULL) {
@@ -102,21 +100,19 @@ ctl_drill_run(json_t **out, const char *first, ...)
     argv[0] = (char *) "eventsyncctl";
     argv[1] = (char *) "--json";
     argv[2] = (char *) "--quiet";
-    argv[3] = (char *) first;
-    va_start(args, first);
 
-    for (n = 4; n < DRILL_ARGS - 1 && argv[n - 1] != NULL; n++) {
-        argv[n] = va_arg(args, char *);
+    for (n = 0; args[n] != NULL && n < DRILL_ARGS - 4; n++) {
+        argv[n + 3] = (char *) args[n];
     }
 
-    va_end(args);
-    argv[n] = NULL;
+    argv[n + 3] = NULL;
 
     rc = ctl_drill_spawn(argv, text);
     json = json_loads(text, 0, NULL);
 
     if (rc != CTL_OK) {
-        rc = ctl_fail(CTL_FAILED, "\"eventsyncctl %s %s\": %s", first, argv[4],
+        rc = ctl_fail(CTL_FAILED, "\"eventsyncctl %s %s\": %s", args[0],
+                      args[1],
                       json ? json_string_value(json_object_get(json, "detail"))
                            : "failed");
     }
@@ -166,7 +162,7 @@ ctl_drill_key(ctl_drill_t *d, const char *partner, const char *scopes,
     int      rc;
     json_t  *json = NULL;
 
-    rc = ctl_drill_run(&json, "key", "create", partner, scopes, NULL);
+    rc = ctl_drill_run(&json, "key", "create", partner, scopes);
 
     if (rc == CTL_OK && !ctl_drill_member(json, "key", out, size)) {
         rc = ctl_fail(CTL_FAILED, "\"key create\" has printed no key");
@@ -220,7 +216,7 @@ ctl_drill_endpoint(ctl_drill_t *d)
                        url, feeds, address, "--allow-http=yes",
                        "--start=oldest", "--ordering=none",
                        "--schedule=0,1s,2s,5s,5s,5s,5s,5s,5s,5s,5s,5s",
-                       "--disable-after=0", NULL);
+                       "--disable-after=0");
 
     if (rc == CTL_OK
         && (!ctl_drill_member(json, "name", d->endpoint, sizeof(d->endpoint))
@@ -253,12 +249,11 @@ ctl_drill_make(ctl_drill_t *d)
     (void) snprintf(feeds, sizeof(feeds), "--feeds=%s", d->feed);
     (void) snprintf(publish, sizeof(publish), "--publish=%s", d->feed);
 
-    rc = ctl_drill_run(NULL, "feed", "create", d->feed, "--retain-age=1h",
-                       NULL);
+    rc = ctl_drill_run(NULL, "feed", "create", d->feed, "--retain-age=1h");
 
     if (rc == CTL_OK) {
         rc = ctl_drill_run(NULL, "partner", "create", d->publisher, publish,
-                           "--limit-publish=10000r/s,burst=10000", NULL);
+                           "--limit-publish=10000r/s,burst=10000");
     }
 
     if (rc == CTL_OK) {
@@ -275,7 +270,7 @@ ctl_drill_make(ctl_drill_t *d)
         (void) snprintf(p->record, sizeof(p->record), "%s-%s", d->feed,
                         p->name);
         rc = ctl_drill_run(NULL, "partner", "create", p->record, feeds,
-                           "--limit-poll=1000r/s,burst=1000", NULL);
+                           "--limit-poll=1000r/s,burst=1000");
 
         if (rc == CTL_OK) {
             rc = ctl_drill_key(d, p->record, "--scopes=read", p->key,
@@ -309,11 +304,11 @@ ctl_drill_remove(ctl_drill_t *d)
     unsigned  i;
 
     for (i = 0; i < d->nkeys; i++) {
-        (void) ctl_drill_run(NULL, "key", "remove", d->keys[i], NULL);
+        (void) ctl_drill_run(NULL, "key", "remove", d->keys[i]);
     }
 
     if (d->endpoint[0] != '\0') {
-        (void) ctl_drill_run(NULL, "endpoint", "remove", d->endpoint, NULL);
+        (void) ctl_drill_run(NULL, "endpoint", "remove", d->endpoint);
     }
 
     for (i = 0; i < DRILL_PARTNERS; i++) {
@@ -322,7 +317,7 @@ ctl_drill_remove(ctl_drill_t *d)
 
         if (d->partners[i].record[0] != '\0') {
             (void) ctl_drill_run(NULL, "partner", "remove",
-                                 d->partners[i].record, NULL);
+                                 d->partners[i].record);
         }
     }
 
@@ -330,7 +325,7 @@ ctl_drill_remove(ctl_drill_t *d)
     es_signer_destroy(d->signer);
 
     if (d->feed[0] != '\0') {
-        (void) ctl_drill_run(NULL, "partner", "remove", d->publisher, NULL);
-        (void) ctl_drill_run(NULL, "feed", "remove", d->feed, NULL);
+        (void) ctl_drill_run(NULL, "partner", "remove", d->publisher);
+        (void) ctl_drill_run(NULL, "feed", "remove", d->feed);
     }
 }

@@ -87,7 +87,7 @@ ctl_mend_refused(ctl_drill_t *d)
 {
     (void) ctl_mend_receiver(d);
 
-    return ctl_drill_run(NULL, "endpoint", "resume", d->endpoint, NULL);
+    return ctl_drill_run(NULL, "endpoint", "resume", d->endpoint);
 }
 
 
@@ -106,7 +106,7 @@ static int
 ctl_fault_limited(ctl_drill_t *d)
 {
     return ctl_drill_run(NULL, "partner", "change", ctl_drill_pull(d)->record,
-                         "--limit-poll=1r/h,burst=1", NULL);
+                         "--limit-poll=1r/h,burst=1");
 }
 
 
@@ -114,7 +114,7 @@ static int
 ctl_mend_limited(ctl_drill_t *d)
 {
     return ctl_drill_run(NULL, "partner", "change", ctl_drill_pull(d)->record,
-                         "--limit-poll=1000r/s,burst=1000", NULL);
+                         "--limit-poll=1000r/s,burst=1000");
 }
 
 
@@ -157,13 +157,13 @@ ctl_mend_expired(ctl_drill_t *d)
     unsigned long  last;
 
     last = atomic_load(&d->published);
-    rc = ctl_drill_run(&json, "feed", "show", d->feed, NULL);
+    rc = ctl_drill_run(&json, "feed", "show", d->feed);
 
     if (rc == CTL_OK) {
         (void) snprintf(before, sizeof(before), "--before=%s-%lu",
                         json_string_value(json_object_get(json, "epoch")),
                         last > 2 ? last - 2 : 1);
-        rc = ctl_drill_run(NULL, "feed", "trim", d->feed, before, NULL);
+        rc = ctl_drill_run(NULL, "feed", "trim", d->feed, before);
     }
 
     json_decref(json);
@@ -317,8 +317,8 @@ ctl_mend_leaked(ctl_drill_t *d)
     rc = ctl_drill_rekey(ctl_drill_pull(d), ctl_thief.id,
                          sizeof(ctl_thief.id));
 
-    return rc == CTL_OK ? ctl_drill_run(NULL, "key", "revoke", ctl_thief.id,
-                                        NULL) : rc;
+    return rc == CTL_OK
+           ? ctl_drill_run(NULL, "key", "revoke", ctl_thief.id) : rc;
 }
 
 

@@ -133,6 +133,7 @@ es_overview_dead(es_overview_t *o)
     es_dead_position_t  after = { .endpoint = o->endpoint };
 
     o->dead = 0;
+    rc = ES_OK;
 
     do {
         o->hidden = 0;
