@@ -101,7 +101,7 @@ ctl_drill_run_args(json_t **out, const char *const *args)
     argv[1] = (char *) "--json";
     argv[2] = (char *) "--quiet";
 
-    for (n = 0; args[n] != NULL && n < DRILL_ARGS - 4; n++) {
+    for (n = 0; n < DRILL_ARGS - 4 && args[n] != NULL; n++) {
         argv[n + 3] = (char *) args[n];
     }
 
