@@ -106,6 +106,9 @@ struct ctl_drill {
     ctl_drill_run_args(out, (const char *const []) { __VA_ARGS__, NULL })
 int ctl_drill_run_args(json_t **out, const char *const *args);
 
+/* Runs a command of the operator by the shell.  CTL_FAILED with a message. */
+int ctl_drill_shell(const char *command);
+
 /* Makes the records and keys.  CTL_FAILED with a message; ctl_drill_remove()
    then removes what was made. */
 int ctl_drill_make(ctl_drill_t *d);

@@ -55,10 +55,45 @@ ctl_drill_read(int fd, char *text)
 }
 
 
+/* Returns the exit status of a child, or -1. */
+
+static int
+ctl_drill_wait(pid_t pid)
+{
+    int  status;
+
+    while (pid != -1 && waitpid(pid, &status, 0) == -1) {
+        if (errno != EINTR) {
+            return -1;
+        }
+    }
+
+    return pid != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+
+int
+ctl_drill_shell(const char *command)
+{
+    pid_t  pid;
+
+    (void) fflush(stdout);
+    pid = fork();
+
+    if (pid == 0) {
+        (void) execl("/bin/sh", "sh", "-c", command, (char *) NULL);
+        _exit(127);
+    }
+
+    return ctl_drill_wait(pid) == 0
+           ? CTL_OK : ctl_fail(CTL_FAILED, "\"%s\" failed", command);
+}
+
+
 static int
 ctl_drill_spawn(char **argv, char *text)
 {
-    int    fds[2], status;
+    int    fds[2];
     pid_t  pid;
 
     if (pipe2(fds, O_CLOEXEC) != 0) {
@@ -75,13 +110,7 @@ ctl_drill_spawn(char **argv, char *text)
     (void) ctl_drill_read(fds[0], text);
     (void) close(fds[0]);
 
-    while (pid != -1 && waitpid(pid, &status, 0) == -1) {
-        if (errno != EINTR) {
-            return -1;
-        }
-    }
-
-    return pid != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return ctl_drill_wait(pid);
 }
 
 

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -199,24 +198,16 @@ ctl_skip_dispatcher(ctl_drill_t *d)
 
 
 static int
-ctl_fault_command(const char *command)
-{
-    return system(command) == 0
-           ? CTL_OK : ctl_fail(CTL_FAILED, "\"%s\" failed", command);
-}
-
-
-static int
 ctl_fault_stopped(ctl_drill_t *d)
 {
-    return ctl_fault_command(d->stop_dispatcher);
+    return ctl_drill_shell(d->stop_dispatcher);
 }
 
 
 static int
 ctl_mend_stopped(ctl_drill_t *d)
 {
-    return ctl_fault_command(d->start_dispatcher);
+    return ctl_drill_shell(d->start_dispatcher);
 }
 
 
