@@ -8,13 +8,13 @@ import { el, svg } from './dom.js';
 const WIDTH = 360;
 const HEIGHT = 120;
 
-// bars: [{ label, parts: [[class, number], …], title }]
+// A label may have two lines.  bars: [{ label, parts: [[class, number], …], title }]
 export function bars(title, summary, list) {
   const most = Math.max(1, ...list.map((bar) => bar.parts
     .reduce((sum, [, n]) => sum + n, 0)));
   const step = WIDTH / Math.max(1, list.length);
   const chart = svg('svg', {
-    viewBox: `0 0 ${WIDTH} ${HEIGHT + 18}`, role: 'img', 'aria-label':
+    viewBox: `0 0 ${WIDTH} ${HEIGHT + 28}`, role: 'img', 'aria-label':
     `${title}. ${summary}`, class: 'chart',
   });
 
@@ -32,7 +32,8 @@ export function bars(title, summary, list) {
     if (bar.label) {
       group.append(svg('text', {
         x: i * step + step / 2, y: HEIGHT + 13, 'text-anchor': 'middle',
-      }, bar.label));
+      }, bar.label.split('\n').map((line, n) => svg('tspan', {
+        x: i * step + step / 2, dy: n * 11 }, line))));
     }
     chart.append(group);
   });

@@ -4,8 +4,10 @@
 // form that moves one.
 
 import { api, now } from './api.js';
-import { button, el, field, redraw, table } from './dom.js';
+import { button, choices, el, field, redraw, table } from './dom.js';
 import { ago, many, span, when } from './format.js';
+
+const NEW = ['', 'a new consumer'];
 
 const STATES = {
   ok: 'good',
@@ -38,25 +40,30 @@ function loss({ retention, lag: { events } }) {
 export function checkpoints(feed, told) {
   const path = `/feeds/${encodeURIComponent(feed)}/checkpoints`;
   const body = el('div');
-  const names = el('datalist', { id: 'consumers' });
-  const consumer = field('Consumer', 'consumer', 'text', {
-    required: true, list: 'consumers', autocomplete: 'off',
-    pattern: '[a-z0-9][a-z0-9_\\-]{0,62}' });
+  const consumer = field('Consumer', 'consumer', 'select', { values: [NEW] });
+  const chosen = consumer.querySelector('select');
+  const fresh = field('Name of the new one', 'name', 'text', {
+    autocomplete: 'off', pattern: '[a-z0-9][a-z0-9_\\-]{0,62}', example: 'billing-2' });
   const cursor = field('Cursor', 'cursor', 'text', { required: true, autocomplete: 'off' });
   const back = field('If it is further already', 'rewind', 'select', {
     values: ['leave it', 'move it back'] });
-  const form = el('details', { class: 'action' }, el('summary', {}, 'Acknowledge events'),
+  const summary = el('summary', {}, 'Acknowledge events');
+  const form = el('details', { class: 'action' }, summary,
     el('form', {
       onsubmit: async (event) => {
         event.preventDefault();
         const data = new FormData(event.currentTarget);
-        const name = data.get('consumer').trim();
+        const name = chosen.value === '' ? data.get('name') : chosen.value;
+        if (chosen.value === '' && !confirm(`Make a checkpoint for a new consumer "${name}"?`)) {
+          return;
+        }
         try {
           const made = await api('PUT', `${path}/${encodeURIComponent(name)}`, {
             cursor: data.get('cursor').trim(),
             ...(data.get('rewind') === 'leave it' ? {} : { rewind: true }),
           });
           form.open = false;
+          summary.focus();
           await once();
           told(`The checkpoint of ${name} is at ${made.cursor}.`, null);
         } catch (error) {
@@ -66,21 +73,44 @@ export function checkpoints(feed, told) {
     },
     el('p', {}, 'Everything up to the cursor then counts as processed. An endpoint that '
       + 'follows this consumer skips it.'),
-    consumer, names, cursor, back, el('button', {}, 'Acknowledge')));
+    consumer, fresh, cursor, back, el('button', {}, 'Acknowledge')));
   form.hidden = true;
+
+  // A name is written only for a new consumer.
+  function choose() {
+    fresh.hidden = chosen.value !== '';
+    fresh.querySelector('input').required = !fresh.hidden;
+  }
+
+  chosen.addEventListener('change', choose);
 
   function acknowledge(to, name) {
     form.open = true;
     cursor.querySelector('input').value = to;
     if (name) {
-      consumer.querySelector('input').value = name;
+      chosen.value = name;
+      choose();
     }
     form.scrollIntoView({ block: 'nearest' });
-    (name ? cursor : consumer).querySelector('input').focus();
+    (name ? cursor.querySelector('input') : chosen).focus();
+  }
+
+  async function remove(name) {
+    if (!confirm(`Remove the checkpoint of ${name}? The consumer's place is forgotten.`)) {
+      return;
+    }
+    try {
+      await api('DELETE', `${path}/${encodeURIComponent(name)}`);
+      await once();
+      told(`The checkpoint of ${name} is removed.`, null);
+    } catch (error) {
+      told(null, error);
+    }
   }
 
   function draw(list, latest) {
-    names.replaceChildren(...list.map((c) => el('option', { value: c.consumer })));
+    choices(chosen, [...list.map((c) => c.consumer), NEW]);
+    choose();
     redraw(body, list.length === 0
       ? el('p', {}, 'No consumer has acknowledged events of this feed. A consumer that keeps '
         + 'its cursor here shows how far behind it is.')
@@ -93,8 +123,10 @@ export function checkpoints(feed, told) {
           lag(c),
           loss(c),
           ago(c.updated, now()),
-          latest && button('Acknowledge', () => acknowledge(latest, c.consumer),
-            { 'aria-label': `Acknowledge for ${c.consumer}` }),
+          [latest && button('Acknowledge', () => acknowledge(latest, c.consumer),
+            { 'aria-label': `Acknowledge for ${c.consumer}` }), ' ',
+          button('Remove', () => remove(c.consumer),
+            { 'aria-label': `Remove ${c.consumer}` })],
         ])));
   }
 

@@ -53,8 +53,11 @@ export function redraw(node, ...children) {
     details.open = open.has(details.dataset.key);
   }
   if (focus !== null) {
-    [...node.querySelectorAll('a, button, input, select, summary, pre')]
-      .find((one) => mark(one) === focus)?.focus({ preventScroll: true });
+    const same = [...node.querySelectorAll('a, button, input, select, summary, pre')]
+      .find((one) => mark(one) === focus);
+    // what had it is gone: the focus stays in its place
+    node.tabIndex = -1;
+    (same ?? node.querySelector('button') ?? node).focus({ preventScroll: true });
   }
   return node;
 }
@@ -85,13 +88,45 @@ export function button(text, onclick, attributes = {}) {
 
 let fields = 0;
 
+// The options of a select, which keeps its choice where it can.
+function optionList(values) {
+  return values.map((value) => [value].flat())
+    .map(([value, text = value]) => el('option', { value }, text));
+}
+
+export function choices(select, values) {
+  const chosen = select.value;
+  const text = JSON.stringify(values);
+  if (select.dataset.values !== text) {
+    select.dataset.values = text;
+    select.replaceChildren(...optionList(values));
+    select.value = values.some((value) => [value].flat()[0] === chosen) ? chosen
+      : select.options[0]?.value ?? '';
+  }
+}
+
+// The browser's words for a pattern that does not match show no example.
+function exemplify(input, example) {
+  input.addEventListener('input', () => input.setCustomValidity(''));
+  input.addEventListener('invalid', () => {
+    if (input.validity.patternMismatch) {
+      input.setCustomValidity(`Write it like this: ${example}`);
+    }
+  });
+}
+
 // A labelled field.  `kind` is 'select' with options, or the type of an input.
+// An option is its value, or a value and its text.  `example` is told where the
+// pattern does not match.
 export function field(label, name, kind, options = {}) {
   const id = `field-${fields += 1}`;
-  const { values, ...attributes } = options;
+  const { values, example, ...attributes } = options;
   const input = kind === 'select'
     ? el('select', { id, name, ...attributes },
-      values.map((value) => el('option', { value }, value)))
+      optionList(values))
     : el('input', { id, name, type: kind, ...attributes });
+  if (example) {
+    exemplify(input, example);
+  }
   return el('div', { class: 'field' }, el('label', { for: id }, label), input);
 }

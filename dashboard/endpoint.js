@@ -97,9 +97,9 @@ function latency(figures) {
     figures.attempts ? `The mean is ${milliseconds(figures.latency.mean)}.`
       : 'No attempts yet.',
     figures.latency.histogram.map(([bound, n]) => ({
-      label: bound === null ? 'more' : bound < 1000 ? `${bound}` : `${bound / 1000} s`,
+      label: bound === null ? 'more' : bound < 1000 ? `${bound}\nms` : `${bound / 1000}\ns`,
       title: `${bound === null ? 'longer' : `up to ${bound} ms`}: ${many(n, 'attempt')}`,
-      parts: [['ok', n]],
+      parts: [['plain', n]],
     })));
 }
 
@@ -110,7 +110,7 @@ function tries(figures) {
       'retry', 'retries')}.`,
     figures.tries.map((n, i) => ({
       label: names[i], title: `${names[i]}: ${many(n, 'attempt')}`,
-      parts: [[i === 0 ? 'ok' : 'bad', n]],
+      parts: [['plain', n]],
     })));
 }
 
@@ -174,15 +174,18 @@ function summary(status) {
   const one = { deliveries };
   const { hour } = status.figures ?? {};
   const promised = hour?.fresh?.share ?? null;
-  return facts([
+  const first = loss(one);
+  return [facts([
     hour && ['Accepted, last hour', `${percent(hour.success)}${hour.attempts
       ? ` of ${many(hour.attempts, 'attempt')}` : ''}`],
     hour && ['Latency, last hour', milliseconds(hour.latency?.mean ?? hour.mean)],
     promised !== null && ['Within the promise, last hour', percent(promised)],
     ['Behind', backlog(one)],
     status.next !== undefined && ['Next attempt', next(status)],
-    ['First loss by retention', loss(one)],
-  ]);
+  ]), el('p', {}, first === 'nothing'
+    ? 'No event that was not delivered will be deleted. Dead letters do not count here.'
+    : `The oldest event that was not delivered is deleted ${first}. Dead letters do not `
+      + 'count here: each has a time of its own.')];
 }
 
 // What a key sees that may only read.
@@ -261,6 +264,7 @@ export function endpoint(main, name, told) {
   const resuming = button('Resume', () => act('POST', '/resume', undefined,
     'The endpoint is resumed.'));
   const redriving = button('Send all dead letters again', redrive);
+  const doing = actions(act, pausing, resuming, redriving);
   const part = managing(path, name, told, act, resend);
 
   // Does it, shows the outcome at once, and says so; what is said may depend on
@@ -270,7 +274,7 @@ export function endpoint(main, name, told) {
       const answer = await api(method, path + suffix, body);
       // it is done, even if the page cannot be refreshed now
       await once().catch(() => {});
-      told(typeof done === 'function' ? done(part.seen().status) : done, null);
+      told(typeof done === 'function' ? done(part.seen().status, answer) : done, null);
       return answer;
     } catch (error) {
       told(null, error);
@@ -317,15 +321,23 @@ export function endpoint(main, name, told) {
       + `${record.types ? `, types ${record.types.join(', ')}` : ''}`);
     redraw(now_, state(status), summary(status));
     redraw(figures, charts(status.figures));
+    const held = document.activeElement;
     resuming.hidden = !['paused', 'stopped', 'disabled'].includes(status.state);
     pausing.hidden = status.state === 'paused';
     await part.once(signal, status, record.url);
     redriving.hidden = part.seen().dead.length === 0;
+    doing.refresh(record, status.deliveries.filter((d) => d.kind === 'progress')
+      .map((d) => d.feed));
+    // who used a button that is not there any more goes on at its successor
+    if (held?.hidden) {
+      (held === pausing ? resuming : held === resuming ? pausing : doing.node
+        .querySelector('button')).focus({ preventScroll: true });
+    }
   }
 
   replace(managed,
     el('section', { 'aria-label': 'Actions' }, el('h3', {}, 'Actions'),
-      actions(act, pausing, resuming, redriving)),
+      doing.node),
     el('section', { 'aria-label': 'Dead letters' }, el('h3', {}, 'Dead letters'),
       part.again.body, part.dead.nodes),
     el('section', { 'aria-label': 'Figures' }, el('h3', {}, 'Figures'), figures),

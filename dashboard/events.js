@@ -4,7 +4,7 @@
 
 import { api, base } from './api.js';
 import { copied } from './copy.js';
-import { button, el, field, replace } from './dom.js';
+import { button, el, field, redraw, replace } from './dom.js';
 import { clock, many } from './format.js';
 import { follow } from './live.js';
 
@@ -71,6 +71,24 @@ async function begins(feed, from, limit, filtered) {
   return ['after', epoch === mine && Number(at) < Number(first) ? oldest : cursor];
 }
 
+// The newest n events that a filter matches, and the query that gives the same.
+async function latest(path, query, n) {
+  const asked = new URLSearchParams(query);
+  let events = [];
+  let page;
+  asked.set('limit', 100);
+  do {
+    page = await api('GET', `${path}?${asked}`);
+    events = [...events, ...page.events].slice(-n);
+    asked.set('after', page.next);
+  } while (page.has_more);
+  const same = new URLSearchParams(query);
+  if (events.length > 0) {
+    same.set('after', events[0].prevcursor);
+  }
+  return { ...page, events, query: same };
+}
+
 // A browser of events, as elements and a function that ends it.
 // `acknowledge` receives the cursor of an event; `told` what failed.
 export function browser(feed, told, fresh, acknowledge) {
@@ -95,11 +113,11 @@ export function browser(feed, told, fresh, acknowledge) {
     const stop = button('Stop following', () => {
       end();
       fresh(null, null);
-      replace(state, 'New events are not shown. ',
+      redraw(state, 'New events are not shown. ',
         button('Follow new events', () => watch(query, at)));
     });
     const count = el('span', {}, 'New events appear here as they come. ');
-    replace(state, count, stop);
+    redraw(state, count, stop);
     end = follow(path, query, cursor, {
       told: fresh,
       events: (events, lost) => {
@@ -112,15 +130,28 @@ export function browser(feed, told, fresh, acknowledge) {
     });
   }
 
-  async function show(query, kept) {
+  // Nothing old stands beside an error.
+  function fail(error) {
+    replace(list);
+    redraw(more);
+    replace(about, 'No events are shown, because the request failed.');
+    if (error.problem?.parameter === 'from') {
+      error.message = '"From" must be newest, oldest, a time such as '
+        + '2026-11-30T12:00:00Z, or a cursor.';
+    }
+    told(null, error);
+  }
+
+  async function show(query, kept, newest) {
     end();
     replace(state);
     try {
-      const target = `${path}?${query}`;
-      const page = await api('GET', target);
+      const page = newest ? await latest(path, query, newest)
+        : await api('GET', `${path}?${query}`);
       if (ended) {
         return;
       }
+      const target = `${path}?${page.query ?? query}`;
       const next = new URLSearchParams(query);
       next.delete('from');
       next.set('after', page.next);
@@ -130,13 +161,13 @@ export function browser(feed, told, fresh, acknowledge) {
       el('code', {}, command), ' ', copied(command, 'Copy curl'));
       replace(list);
       add(page.events);
-      replace(more, page.has_more && button('Next events', () => show(next, kept)));
+      redraw(more, page.has_more && button('Next events', () => show(next, kept)));
       if (!page.has_more) {
         watch(kept, page.next);
       }
       told(null, null);
     } catch (error) {
-      told(null, error);
+      fail(error);
     }
   }
 
@@ -145,14 +176,14 @@ export function browser(feed, told, fresh, acknowledge) {
     const kept = filters(data);
     try {
       const filtered = kept.size > 0;
-      const from = data.get('from').trim() || 'newest';
-      const limit = filtered && from === 'newest' ? 100 : data.get('limit');
+      const from = data.get('from').trim().replace(/^latest$/, 'newest') || 'newest';
+      const limit = data.get('limit');
       const query = new URLSearchParams(kept);
       query.set(...await begins(feed, from, Number(limit), filtered));
       query.set('limit', limit);
-      await show(query, kept);
+      await show(query, kept, filtered && from === 'newest' && Number(limit));
     } catch (error) {
-      told(null, error);
+      fail(error);
     }
   }
 

@@ -6,20 +6,20 @@ import { api, now } from './api.js';
 import { browser } from './events.js';
 import { checkpoints } from './checkpoints.js';
 import { el, facts, redraw, replace, table } from './dom.js';
-import { many, percent, span, when } from './format.js';
+import { ago, many, percent, span, when } from './format.js';
 import { follow } from './live.js';
 
 // A worker gives the same status again for a second.
 const AGAIN = 1100;
 
-// How far the partner's readers have got.
+// When the partner's readers last polled, and how far they got.
 function read(polls) {
   if (!polls) {
-    return 'not read yet';
+    return 'none yet';
   }
-  const behind = polls.behind === null ? '' : polls.behind === 0 ? ', up to date'
-    : `, ${many(polls.behind, 'event')} behind`;
-  return `${when(polls.last, now())}${behind}`;
+  const behind = polls.behind === null ? '' : polls.behind === 0 ? ', up to the newest event'
+    : `, up to ${many(polls.behind, 'event')} before the newest`;
+  return `${ago(polls.last, now())}${behind}`;
 }
 
 function batch(polls) {
@@ -49,7 +49,7 @@ function list(status) {
     return el('p', {}, 'The key may read no feed.');
   }
   return table('Feeds that the key may read',
-    ['Feed', 'Newest event', 'You have read', 'Per answer', 'Errors'],
+    ['Feed', 'Newest event', 'Last poll', 'Events per answer', 'Errors'],
     status.feeds.map((feed) => [
       el('a', { href: `#feed/${feed.name}` }, feed.name),
       freshness(feed),
@@ -104,8 +104,8 @@ function about(feed, record) {
   ].filter(Boolean).join(' or ');
   return facts([
     ['Newest event', freshness(feed)],
-    ['You have read', read(feed.polls)],
-    ['Per answer', batch(feed.polls)],
+    ['Last poll', read(feed.polls)],
+    ['Events per answer', batch(feed.polls)],
     ['Errors', errors(feed.polls)],
     record && ['Keeps', kept || 'everything'],
     record && ['Events a second', String(Math.round(record.event_rate * 100) / 100)],

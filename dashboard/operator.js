@@ -92,7 +92,7 @@ function partners(main, told) {
     }
     return table(`${many(answer.matching, 'partner')}${chosen.after
       ? ', continued' : ''}`,
-    ['Partner', 'Attention', 'Endpoints', 'Behind', 'First loss', 'Success, last hour',
+    ['Partner', 'Attention', 'Endpoints', 'Behind', 'First loss', 'Accepted, last hour',
       'Dead letters', 'Limited by'], answer.partners.map(row));
   }
 

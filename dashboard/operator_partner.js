@@ -78,7 +78,7 @@ function endpoints({ endpoints: list }) {
   }
   return table(list.length > LISTED ? `The first ${LISTED} of ${list.length} endpoints`
     : many(list.length, 'endpoint'),
-  ['Endpoint', 'State', 'Success, last hour', 'Behind', 'Next attempt', 'First loss',
+  ['Endpoint', 'State', 'Accepted, last hour', 'Behind', 'Next attempt', 'First loss',
     'Dead letters'],
   list.slice(0, LISTED).map((e) => [
     el('span', {}, e.name, el('span', { class: 'origin' }, e.origin)),

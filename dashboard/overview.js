@@ -110,7 +110,7 @@ export function overview(main) {
     redraw(body, summary(status), list.length === 0
       ? el('p', {}, 'No endpoint is like that.')
       : table(`${many(list.length, 'endpoint')}, those that need attention first`,
-        ['Endpoint', 'State', 'Success, last hour', 'Latency', 'Behind', 'Next attempt',
+        ['Endpoint', 'State', 'Accepted, last hour', 'Latency', 'Behind', 'Next attempt',
           'First loss', 'Dead letters'],
         list.slice(0, shown).map(row)),
     list.length > shown && button(`Show ${Math.min(PAGE, list.length - shown)} more`, () => {

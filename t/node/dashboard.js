@@ -7,7 +7,7 @@
 
 const path = require('path');
 const { execFileSync } = require('child_process');
-const { accessible, check, failed, given, hide, open, run, seen, signIn, text, told, until }
+const { accessible, check, failed, focused, given, hide, open, run, seen, signIn, text, told, until }
   = require('./browser.js');
 
 async function partner(page) {
@@ -59,6 +59,27 @@ async function look(page) {
     'what would change nothing is not offered');
 }
 
+// By the keyboard, far down the page: the focus stays, and messages are seen.
+async function keyboard(page) {
+  await page.setViewportSize({ width: 360, height: 500 });
+  for (const [key, next, words] of [['Pause', 'Resume', 'is paused'],
+    ['Resume', 'Pause', 'is resumed']]) {
+    const control = page.getByRole('button', { name: key, exact: true });
+    await control.focus();
+    await control.press('Enter');
+    await seen(`${key} by a key`, () => told(page, words));
+    await seen('leaves the focus at what follows it', () => until(async () =>
+      await focused(page) === next));
+  }
+  await page.mouse.wheel(0, 3000);
+  await seen('a message is seen far down', () => until(() => page.getByRole('status').first()
+    .evaluate((told_) => {
+      const { top, bottom } = told_.getBoundingClientRect();
+      return window.scrollY > 500 && top >= 0 && bottom <= window.innerHeight;
+    })));
+  await page.setViewportSize({ width: 1280, height: 720 });
+}
+
 async function act(page) {
   await look(page);
   await page.getByRole('button', { name: 'Send a test event' }).click();
@@ -71,16 +92,17 @@ async function act(page) {
   await seen('which is shown', () => page.getByText(/Paused: nothing is sent/).waitFor());
   await page.getByRole('button', { name: 'Resume' }).click();
   await seen('it is resumed', () => told(page, 'The endpoint is resumed'));
+  await keyboard(page);
 
   await page.getByText('Replay a feed').click();
-  await page.getByLabel('Feed', { exact: true }).fill('orders');
+  await page.getByLabel('Feed', { exact: true }).selectOption('orders');
   await page.getByRole('button', { name: 'Replay', exact: true }).click();
   await seen('a feed is replayed', () => told(page, 'sent again from there'));
 
   await page.getByText('Replay a feed').click();
-  await page.getByLabel('Feed', { exact: true }).fill('nowhere');
+  await page.getByLabel(/^From \(oldest/).fill('yesterday');
   await page.getByRole('button', { name: 'Replay', exact: true }).click();
-  await seen('an unknown feed is refused by a sentence', () => failed(page, /feed/i));
+  await seen('a bad time is refused by a sentence', () => failed(page, /time|yesterday/i));
 
   await page.getByText('Simulate a failure').click();
   await page.getByLabel('Failure').selectOption('drop');
@@ -92,8 +114,23 @@ async function act(page) {
   await seen('and ended', () => told(page, 'The simulation has ended'));
 
   await page.getByText('Rotate the secret').click();
+  await page.getByLabel('Old one expires after').fill('tomorrow');
   await page.getByRole('button', { name: 'Make a new secret' }).click();
-  await seen('the secret is rotated', () => told(page, 'The secret is rotated'));
+  check(await page.getByLabel('Old one expires after').evaluate((input) =>
+    input.validationMessage) === 'Write it like this: 24h', 'a bad overlap shows an example');
+  await page.getByLabel('Old one expires after').fill('24h');
+  page.refuses = true;
+  await page.getByRole('button', { name: 'Make a new secret' }).click();
+  check(/present one signs for 24h more\.$/.test(page.asked.at(-1)),
+    'a secret is rotated after a question', page.asked);
+  page.refuses = false;
+  await page.getByRole('button', { name: 'Make a new secret' }).click();
+  await seen('the secret is rotated', () => told(page,
+    /The secret is rotated\. The old one signs until .*\d/));
+  await page.getByText('Rotate the secret').click();
+  await seen('another rotation warns of the first', () => page.getByText(
+    /An overlap runs already: an old secret signs until/).waitFor());
+  await page.getByText('Rotate the secret').click();
   await seen('and shown once', () => page.getByText(/whsec_/).waitFor());
   await page.getByRole('button', { name: 'Hide it' }).click();
   check(!/whsec_/.test(await text(page)), 'until it is hidden');
@@ -138,6 +175,8 @@ async function attempt(page) {
     }
     await end();
   }
+  await seen('what is lost first is a sentence', () => page.getByText(
+    /^No event that was not delivered will be deleted\. Dead letters do not count/).waitFor());
   await seen('and otherwise nothing waits', () => fact(page, 'Next attempt', 'nothing waits'));
 }
 
@@ -173,10 +212,10 @@ async function letters(page) {
 
 async function read(page) {
   await page.getByRole('link', { name: 'Feeds' }).click();
-  await seen('the feeds', () => page.getByRole('columnheader', { name: 'You have read' })
+  await seen('the feeds', () => page.getByRole('columnheader', { name: 'Last poll' })
     .waitFor());
   await seen('how far the partner has read one', () => page.getByRole('row').filter({
-    hasText: 'prices' }).filter({ hasText: /s ago, 1 event behind\s*1 event/ }).waitFor());
+    hasText: 'prices' }).filter({ hasText: /(s ago|just now), up to 1 event before the newest\s*1 event/ }).waitFor());
   await seen('and what it promises', () => page.getByRole('row').filter({ hasText: 'prices' })
     .filter({ hasText: 'promised within 1 h, kept for 100 %' }).waitFor());
   await accessible(page, 'the feeds');
@@ -193,12 +232,19 @@ async function read(page) {
   const fact = (name, value) => page.locator('dl.facts div').filter({ hasText: name })
     .filter({ hasText: value }).waitFor();
   await seen('with what it keeps', () => fact('Keeps', 'everything'));
-  await seen('and what was read, but not by the page', () => fact('You have read',
-    'not read yet'));
+  await seen('and what was read, but not by the page', () => fact('Last poll',
+    'none yet'));
   await page.getByLabel(/^Types/).fill('good');
   await page.getByLabel(/^From/).fill('oldest');
   await page.getByRole('button', { name: 'Show events' }).click();
   await seen('by type', () => page.getByText('2 events, the newest first').waitFor());
+  await page.getByLabel(/^From/).fill('newest');
+  await page.getByLabel(/^At most/).fill('1');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await seen('the newest of a type, with a command for just these', () => page.getByText(
+    /^1 event, the newest first.*curl .*after=\w+-1&limit=1'/).waitFor());
+  await page.getByLabel(/^At most/).fill('20');
+  await page.getByLabel(/^From/).fill('oldest');
   await page.getByLabel(/^Types/).fill('');
   await page.getByLabel(/^Subject/).fill('<i>s</i>');
   await page.getByRole('button', { name: 'Show events' }).click();
@@ -218,7 +264,12 @@ async function read(page) {
   await acknowledge(page);
   await page.getByLabel(/^From/).fill('yesterday');
   await page.getByRole('button', { name: 'Show events' }).click();
-  await seen('a bad time is refused by a sentence', () => failed(page, /from/i));
+  await seen('a bad time is refused by a sentence', () => failed(page,
+    /"From" must be newest, oldest, a time such as/));
+  check(await page.locator('details.event').count() === 0, 'and nothing old is shown');
+  await page.getByLabel(/^From/).fill('latest');
+  await page.getByRole('button', { name: 'Show events' }).click();
+  await seen('the latest are the newest', () => page.locator('details.event').first().waitFor());
   await accessible(page, 'a feed');
 }
 
@@ -287,11 +338,17 @@ async function acknowledge(page) {
   await seen('a feed without checkpoints says so', () => page.getByText(
     'No consumer has acknowledged').waitFor());
   await page.getByRole('button', { name: 'Acknowledge up to here' }).first().click();
-  await page.getByLabel('Consumer').fill('billing');
+  await page.getByLabel('Name of the new one').fill('billing');
   await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
+  check(/new consumer "billing"/.test(page.asked.at(-1)), 'a new consumer needs a yes',
+    page.asked);
   await seen('events are acknowledged', () => told(page, 'The checkpoint of billing is at'));
   await seen('which is listed', () => page.getByRole('row').filter({ hasText: 'billing' })
     .filter({ hasText: 'up to date' }).waitFor());
+  await seen('and was moved now', () => page.getByRole('row').filter({ hasText: 'billing' })
+    .filter({ hasText: /just now|\d s ago/ }).waitFor());
+  check(/^Acknowledge events/.test(await focused(page)), 'the form keeps the focus',
+    await focused(page));
 
   publish({ type: 'lag' });
   await seen('with its lag', () => page.getByRole('row').filter({ hasText: 'billing' })
@@ -302,7 +359,7 @@ async function acknowledge(page) {
   await seen('up to the newest by a click', () => told(page, cursor));
 
   await page.getByText('Acknowledge events').click();
-  await page.getByLabel('Consumer').fill('billing');
+  await page.getByLabel('Consumer', { exact: true }).selectOption('billing');
   await page.getByLabel('Cursor', { exact: true }).fill(cursor.replace(/-.*/, '-1'));
   await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
   await seen('it is not moved back', () => failed(page, /further|behind|back/i));
@@ -313,6 +370,15 @@ async function acknowledge(page) {
   await page.getByLabel('Cursor', { exact: true }).fill('nothing');
   await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
   await seen('a bad cursor is refused by a sentence', () => failed(page, /cursor/i));
+  await page.getByLabel('Consumer', { exact: true }).selectOption('a new consumer');
+  await page.getByLabel('Name of the new one').fill('biling');
+  await page.getByLabel('Cursor', { exact: true }).fill(cursor);
+  const asked = page.asked.length;
+  await page.getByRole('button', { name: 'Acknowledge', exact: true }).click();
+  await seen('a name that was mistyped', () => told(page, 'checkpoint of biling'));
+  await page.getByRole('button', { name: 'Remove biling' }).click();
+  await seen('can be removed again', () => told(page, 'checkpoint of biling is removed'));
+  check(page.asked.length === asked + 2, 'each after a question', page.asked);
 }
 
 // A partner whose readers wait as often as they may.
