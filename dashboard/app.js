@@ -7,6 +7,7 @@ import { api, redeem, repeat, signedIn, signIn, signOut } from './api.js';
 import { button, el, field, replace } from './dom.js';
 import { endpoint } from './endpoint.js';
 import { events, feeds } from './feeds.js';
+import { forget as forgetSent } from './letters.js';
 import { overview } from './overview.js';
 
 const partner = {
@@ -68,6 +69,7 @@ function stop() {
 function leave(why) {
   stop();
   signOut();
+  forgetSent();
   nav.hidden = true;
   out.hidden = true;
   done.textContent = '';

@@ -72,12 +72,13 @@ function sent(a, { cursors, known }) {
 }
 
 // `context` has the endpoint's url, the beginnings of its feeds' epochs, and the
-// names of events.
-export function attempts(list, context) {
+// names of events.  `total`: how many could be shown.
+export function attempts(list, context, total) {
   if (list.length === 0) {
     return el('p', {}, 'No request was sent yet.');
   }
-  return table(`${many(list.length, 'attempt')}, the newest first`,
+  return table(`${many(total, 'attempt')}, the newest first${
+    list.length < total ? `; ${list.length} are shown` : ''}`,
     ['Time', 'Sent', 'Attempt', 'Outcome', 'Took', 'Request and answer'],
     list.map((a) => [
       el('span', { class: 'still' }, clock(a.time)),

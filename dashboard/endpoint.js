@@ -220,14 +220,36 @@ async function retention(kept, feeds, signal) {
 }
 
 // The parts of an endpoint that only a key of scope "manage" gets.
-function managing(path, name, told, act, send) {
+function managing(path, name, told, send, wanted) {
   const known = names();
   const kept = new Map();
-  const again = resent();
+  const again = resent(name);
   const failure = el('div');
+  let all = false;
+
+  // The newest few, until all of the page are asked for; or those of one event.
+  function shortened(list, context) {
+    const [feed, sequence] = wanted;
+    const few = feed ? list.filter((a) => a.feed === feed && a.sequence === Number(sequence))
+      : all ? list : list.slice(0, FIRST);
+    return [
+      feed && el('p', {}, `Only attempts at ${feed} ${sequence} are shown: `
+        + `${few.length} of these ${list.length}. `,
+      el('a', { href: `#endpoint/${name}` }, 'Show those of all events'), ' ',
+      context.cursors.has(feed) && el('a', { href: `#feed/${feed}/${cursorOf({ feed,
+        sequence }, context.cursors)}` }, 'Show the event')),
+      few.length === 0 && feed ? null : attempts(few, context, list.length),
+      few.length < list.length && !feed && button(`Show ${list.length - few.length} more`,
+        () => {
+          all = true;
+          redraw(sent.nodes[0], shortened(list, context));
+        }),
+    ];
+  }
+
   let seen = { attempts: [], dead: [], status: null };
   const sent = pages(`${path}/attempts`, 'attempts', (list, { url, cursors }) =>
-    attempts(list, { url, known, cursors: new Map(cursors) }), told,
+    shortened(list, { url, known, cursors: new Map(cursors) }), told,
   (list, { cursors }) => list.filter((a) => a.feed && a.sequence).slice(0, FIRST)
     .map((a) => [a.feed, cursorOf(a, new Map(cursors))]), known);
   const dead = pages(`${path}/dead-letters`, 'dead_letters', (list) => letters(list, {
@@ -253,7 +275,9 @@ function managing(path, name, told, act, send) {
   return { failure, again, known, sent, dead, once, seen: () => seen };
 }
 
-export function endpoint(main, name, told) {
+// The place is a name, which may have the feed and number of an event behind it.
+export function endpoint(main, place, told) {
+  const [name, ...wanted] = place.split('/');
   const path = `/endpoints/${encodeURIComponent(name)}`;
   const now_ = el('div');
   const figures = el('div');
@@ -265,7 +289,7 @@ export function endpoint(main, name, told) {
     'The endpoint is resumed.'));
   const redriving = button('Send all dead letters again', redrive);
   const doing = actions(act, pausing, resuming, redriving);
-  const part = managing(path, name, told, act, resend);
+  const part = managing(path, name, told, resend, wanted);
 
   // Does it, shows the outcome at once, and says so; what is said may depend on
   // the new state.

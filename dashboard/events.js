@@ -90,8 +90,9 @@ async function latest(path, query, n) {
 }
 
 // A browser of events, as elements and a function that ends it.
-// `acknowledge` receives the cursor of an event; `told` what failed.
-export function browser(feed, told, fresh, acknowledge) {
+// `acknowledge` receives the cursor of an event; `told` what failed.  With a
+// cursor that event is shown first, and open.
+export function browser(feed, told, fresh, acknowledge, cursor) {
   const path = `/feeds/${encodeURIComponent(feed)}/events`;
   const about = el('p', { class: 'about' });
   const state = el('p', { class: 'following' });
@@ -161,6 +162,9 @@ export function browser(feed, told, fresh, acknowledge) {
       el('code', {}, command), ' ', copied(command, 'Copy curl'));
       replace(list);
       add(page.events);
+      if (cursor && page.events[0]?.cursor === cursor) {
+        list.lastElementChild.open = true;
+      }
       redraw(more, page.has_more && button('Next events', () => show(next, kept)));
       if (!page.has_more) {
         watch(kept, page.next);
@@ -194,10 +198,11 @@ export function browser(feed, told, fresh, acknowledge) {
       ask(submitted.currentTarget);
     },
   },
-  field('From (newest, oldest, a time, or a cursor)', 'from', 'text', { value: 'newest' }),
+  field('From (newest, oldest, a time, or a cursor)', 'from', 'text',
+    { value: cursor ? before(cursor, 1) : 'newest' }),
   field('Types (order.*, price.changed)', 'types', 'text'),
   field('Subject', 'subject', 'text'),
-  field('At most', 'limit', 'number', { value: '20', min: 1, max: 100, required: true }),
+  field('At most', 'limit', 'number', { value: cursor ? '1' : '20', min: 1, max: 100, required: true }),
   el('button', {}, 'Show events'));
 
   return {

@@ -112,11 +112,21 @@ function about(feed, record) {
   ]);
 }
 
-// One feed: its facts, its checkpoints and its events.
-export function events(main, name, told, fresh) {
+// The attempts at an event, by each endpoint that is sent its feed.
+function deliveries(status, feed, cursor) {
+  const to = status.endpoints.filter((e) => e.deliveries.some((d) => d.feed === feed));
+  return to.length > 0 && ['Its attempts: ', to.map((e) => [el('a', {
+    href: `#endpoint/${e.name}/${feed}/${cursor.replace(/.*-/, '')}` }, e.name), ' '])];
+}
+
+// One feed: its facts, its checkpoints and its events.  The place is its name,
+// which may have the cursor of an event behind it.
+export function events(main, place, told, fresh) {
+  const [name, cursor] = place.split('/');
+  const senders = el('p');
   const body = el('div');
   const points = checkpoints(name, told);
-  const shown = browser(name, told, fresh, points.acknowledge);
+  const shown = browser(name, told, fresh, points.acknowledge, cursor);
   const path = `/feeds/${encodeURIComponent(name)}`;
 
   async function once(signal) {
@@ -137,6 +147,7 @@ export function events(main, name, told, fresh) {
       return;
     }
     redraw(body, about(feed, record));
+    redraw(senders, cursor && deliveries(status, name, cursor));
     await points.once(signal, feed.latest);
   }
 
@@ -144,7 +155,7 @@ export function events(main, name, told, fresh) {
     el('h2', {}, `Feed ${name}`),
     el('section', { 'aria-label': 'State' }, body),
     el('section', { 'aria-label': 'Checkpoints' }, el('h3', {}, 'Checkpoints'), points.nodes),
-    el('section', { 'aria-label': 'Events' }, el('h3', {}, 'Events'), shown.nodes));
+    el('section', { 'aria-label': 'Events' }, el('h3', {}, 'Events'), senders, shown.nodes));
   shown.begin();
   return { title: name, seconds: 10, once, end: shown.end };
 }

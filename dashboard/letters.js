@@ -76,19 +76,26 @@ function since(letter, { status, attempts, dead }) {
       ? '. It was given up again.' : '. It is tried again.');
 }
 
-// The rows of what was sent again.  They follow the attempts until the page is
-// closed.
-export function resent() {
+// What was sent again, by endpoint.  Another view does not end it.
+const sent = new Map();
+
+export function forget() {
+  sent.clear();
+}
+
+// The rows of what was sent again to an endpoint.  They follow the attempts until
+// the page is closed, or its user signs out.
+export function resent(name) {
   const body = el('div', { 'aria-live': 'polite' });
-  let list = [];
 
   return {
     body,
     add(letter) {
-      list = [{ letter, at: now() }, ...list.filter(({ letter: l }) => !same(l, letter))]
-        .slice(0, FOLLOWED);
+      sent.set(name, [{ letter, at: now() }, ...(sent.get(name) ?? [])
+        .filter(({ letter: l }) => !same(l, letter))].slice(0, FOLLOWED));
     },
     draw(seen, known) {
+      const list = sent.get(name) ?? [];
       redraw(body, list.length > 0 && table('Sent again from this page',
         ['Event', 'Sent again', 'Since then'],
         list.map(({ letter, at }) => [event(letter, known),

@@ -168,6 +168,7 @@ async function attempt(page) {
     ['is due where events wait', 'now', { next: null, state: 'active', deliveries: [waiting] }],
   ]) {
     const end = await altered(page, () => change);
+    await hide(page, false);     // the page asks at once
     await seen(`the next attempt ${name}`, () => fact(page, 'Next attempt', value));
     if (name === 'is due where events wait') {
       await seen('with what waits behind it', () => page.getByText('1 event waits for another '
@@ -208,6 +209,40 @@ async function letters(page) {
   check(await page.getByText('1 dead letter is queued').count() === 0, 'and not without a yes');
   await page.getByRole('button', { name: 'Send all dead letters again' }).click();
   await seen('but with one', () => told(page, '1 dead letter is queued, not delivered yet'));
+  await linked(page);
+}
+
+// Dead letter, event and attempts lead to each other.
+async function linked(page) {
+  const row = page.getByRole('region', { name: 'Dead letters' }).getByRole('row')
+    .filter({ hasText: 'Send again' });
+  await row.getByRole('link', { name: /^orders \d+$/ }).click();
+  await seen('a dead letter leads to its event', () => page.locator('details.event[open] pre')
+    .filter({ hasText: '"bad"' }).waitFor());
+  check(await page.locator('details.event').count() === 1, 'and only this one');
+  await page.getByRole('link', { name: given.endpoint }).click();
+  await seen('the event to its attempts', () => page.getByText(/^Only attempts at orders 2 are/)
+    .waitFor());
+  await seen('which are no others', async () => {
+    const rows = page.getByRole('region', { name: 'Attempts' }).getByRole('rowgroup').nth(1)
+      .getByRole('row');
+    await rows.first().waitFor();
+    return await rows.filter({ hasText: 'orders 2' }).count() === await rows.count();
+  });
+  await page.getByRole('link', { name: 'Show those of all events' }).click();
+  await row.getByRole('link', { name: 'Its attempts' }).click();
+  await seen('and the dead letter, too', () => page.getByText(/^Only attempts at orders 2 are/)
+    .waitFor());
+  await page.getByRole('link', { name: 'Show those of all events' }).click();
+  await seen('what was sent again is still followed', () => page.getByRole('table').filter({
+    hasText: 'Sent again from this page' }).waitFor());
+  const more = page.getByRole('button', { name: /^Show \d+ more$/ });
+  await more.waitFor();
+  check(await page.getByRole('region', { name: 'Attempts' }).getByRole('row').count() === 11,
+    'few attempts are shown at first');
+  await more.click();
+  await seen('and more when they are wanted', () => until(async () => await page.getByRole(
+    'region', { name: 'Attempts' }).getByRole('row').count() > 11));
 }
 
 async function read(page) {
@@ -227,7 +262,7 @@ async function read(page) {
   await seen('a new event is seen', () => page.getByRole('row')
     .filter({ hasText: followed }).filter({ hasText: /(prices|orders)\s*[0-4] s ago/ }).waitFor());
   check(statuses() > asked, 'by a new status', statuses());
-  await page.getByRole('link', { name: 'orders' }).click();
+  await page.getByRole('link', { name: 'orders', exact: true }).click();
   await seen('the events of a feed', () => page.getByText('bad, <i>s</i>').waitFor());
   const fact = (name, value) => page.locator('dl.facts div').filter({ hasText: name })
     .filter({ hasText: value }).waitFor();
@@ -390,7 +425,7 @@ async function crowded(browser) {
   const page = await open(browser, { address: `${one}/dashboard`, clock: true });
   await signIn(page, given.keys.read);
   await page.getByRole('link', { name: 'Feeds' }).click();
-  await page.getByRole('link', { name: 'orders' }).click();
+  await page.getByRole('link', { name: 'orders', exact: true }).click();
   await seen('without a place to wait the page says so', () => page.getByText(
     /limit of requests is reached\. Trying/).waitFor());
   await page.clock.fastForward(60000);
@@ -412,7 +447,7 @@ async function copies(browser) {
   check(await page.evaluate(() => !navigator.clipboard), 'there is no clipboard');
   await signIn(page, given.keys.read);
   await page.getByRole('link', { name: 'Feeds' }).click();
-  await page.getByRole('link', { name: 'orders' }).click();
+  await page.getByRole('link', { name: 'orders', exact: true }).click();
   await page.getByRole('button', { name: 'Copy curl' }).click();
   await seen('the command is copied all the same', () => page.getByRole('button',
     { name: 'Copied' }).waitFor());
@@ -429,7 +464,7 @@ async function bare(browser) {
   const page = await open(browser, { address: `${given.base.replace('/v1', '/bare')}/dashboard` });
   await signIn(page, given.keys.read);
   await page.getByRole('link', { name: 'Feeds' }).click();
-  await page.getByRole('link', { name: 'orders' }).click();
+  await page.getByRole('link', { name: 'orders', exact: true }).click();
   await seen('a server without checkpoints says so', () => page.getByText(
     'keeps no checkpoints').waitFor());
   await seen('it waits as long as it may', () => until(() => page.addresses.some((address) =>
@@ -550,7 +585,7 @@ async function refusals(browser) {
   check(await page.getByRole('button', { name: 'Pause' }).count() === 0,
     'and no action that it may not do');
   await page.getByRole('link', { name: 'Feeds' }).click();
-  await page.getByRole('link', { name: 'orders' }).click();
+  await page.getByRole('link', { name: 'orders', exact: true }).click();
   await page.locator('details.event').first().waitFor();
   check(await page.getByRole('link', { name: 'Feeds', exact: true }).getAttribute('aria-current')
     === 'page', 'a feed belongs to the feeds');
@@ -587,9 +622,9 @@ async function shots(browser) {
       check(await page.evaluate(() => document.documentElement.scrollWidth
         <= window.innerWidth), `nor is an endpoint, ${colorScheme}`);
       await page.getByRole('link', { name: 'Feeds' }).click();
-      await page.getByRole('link', { name: 'orders' }).waitFor();
+      await page.getByRole('link', { name: 'orders', exact: true }).waitFor();
       await page.screenshot({ path: file('feeds'), fullPage: true });
-      await page.getByRole('link', { name: 'orders' }).click();
+      await page.getByRole('link', { name: 'orders', exact: true }).click();
       await page.locator('details.event').first().click();
       await page.getByText('Acknowledge events').click();
       await page.waitForTimeout(300);
