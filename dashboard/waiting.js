@@ -23,7 +23,9 @@ export function next(status, asked = false) {
   const known = [status.next, ...list.filter((d) => d.kind === 'retry').map((d) => d.next)]
     .filter(Boolean).sort()[0];
   if (HALTED.includes(status.state)) {
-    return known || asked || waiting(status) > 0 ? 'when it is resumed' : 'nothing waits';
+    // what was not sent yet counts, too: it goes out then
+    return known || asked || waiting(status) > 0 || list.some((d) => d.behind > 0)
+      ? 'when it is resumed' : 'nothing waits';
   }
   if (!known && !asked && waiting(status) === 0) {
     return 'nothing waits';

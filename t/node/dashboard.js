@@ -17,6 +17,7 @@ async function partner(page) {
   const list = await text(page);
   check(/50 % of 4 attempts/.test(list), 'with their success', list);
   check(/paused/.test(list) && /2 events/.test(list), 'state and backlog', list);
+  check(/2 events.*when it is resumed/s.test(list), 'when it is sent', list);
   check(/1 event was given up at 1 endpoint/.test(list), 'what was given up', list);
   check(/first loss/i.test(list) && /in \d+ min/.test(list), 'and the first loss', list);
   await seen('and what goes on is said', () => page.getByText('Live', { exact: true })
