@@ -179,6 +179,10 @@ ctl_lab_drive(ctl_lab_t *lab, const ctl_lab_step_t *step)
         rc = step->run(lab);
     }
 
+    if (rc == CTL_OK && step != &ctl_lab_steps[0]) {
+        rc = ctl_lab_still(lab);
+    }
+
     ctl_lab_end(lab);
 
     return rc;

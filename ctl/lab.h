@@ -19,7 +19,7 @@
 
 #define LAB_STEPS     6U
 #define LAB_PATH      1024
-#define LAB_EVENTS    32
+#define LAB_EVENTS    48
 #define LAB_WRONG     3            /* beside CTL_OK and CTL_FAILED: the receiver
                                       does something wrong */
 
@@ -60,6 +60,10 @@ typedef struct {
 } ctl_lab_step_t;
 
 extern const ctl_lab_step_t  ctl_lab_steps[LAB_STEPS];
+
+/* What each step after the first ends with: the receiver must still know, also
+   after a restart, what it has applied, and verify signatures. */
+int ctl_lab_still(ctl_lab_t *lab);
 
 /* Says what is wrong and what to change; its value is LAB_WRONG. */
 int ctl_lab_wrong(ctl_lab_t *lab, const char *change, const char *fmt, ...)
@@ -118,8 +122,19 @@ int ctl_lab_settle(ctl_lab_t *lab);
    for it, and compares.  `missing` says which event one is that it lacks. */
 int ctl_lab_applied(ctl_lab_t *lab, const char *missing, const char *change);
 
-/* LAB_WRONG if an attempt of the endpoint got another answer than 2xx. */
-int ctl_lab_answers(ctl_lab_t *lab, const char *change);
+/* How many attempts of the endpoint are recorded. */
+int ctl_lab_attempts(ctl_lab_t *lab, unsigned *n);
+
+/* Waits until there are more of them than `before`. */
+int ctl_lab_attempted(ctl_lab_t *lab, unsigned before);
+
+/* LAB_WRONG if an attempt after the first `from` got another answer than 2xx,
+   or none, unless its failure was simulated. */
+int ctl_lab_answers(ctl_lab_t *lab, unsigned from, const char *change);
+
+/* The status of the last attempt's answer; 0: it got none;
+   -1: no attempt is recorded. */
+int ctl_lab_last_answer(ctl_lab_t *lab, int *status);
 
 /* Runs verify-integration with the secret; `report` is its result. */
 int ctl_lab_verify(ctl_lab_t *lab, const char *secret, json_t **report);

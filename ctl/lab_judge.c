@@ -273,8 +273,63 @@ ctl_lab_applied(ctl_lab_t *lab, const char *missing, const char *change)
 }
 
 
+/* The recorded attempts of the endpoint, a line each. */
+
+static int
+ctl_lab_attempts_read(ctl_lab_t *lab, es_buf_t *out)
+{
+    return ctl_lab_ctl(lab, NULL, out, NULL,
+        LAB_ARGS("endpoint", "attempts", lab->endpoint, "--json"));
+}
+
+
 int
-ctl_lab_answers(ctl_lab_t *lab, const char *change)
+ctl_lab_attempts(ctl_lab_t *lab, unsigned *n)
+{
+    int          rc;
+    es_buf_t     out = { 0 };
+    const char  *p;
+
+    *n = 0;
+    rc = ctl_lab_attempts_read(lab, &out);
+
+    for (p = rc == CTL_OK ? out.data : ""; *p != '\0'; p++) {
+        *n += *p == '\n';
+    }
+
+    es_buf_free(&out);
+
+    return rc;
+}
+
+
+int
+ctl_lab_attempted(ctl_lab_t *lab, unsigned before)
+{
+    int       rc;
+    int64_t   until_us;
+    unsigned  n;
+
+    until_us = es_clock_mono_us() + JUDGE_MOST_US;
+    rc = ctl_lab_attempts(lab, &n);
+
+    while (rc == CTL_OK && n <= before && es_clock_mono_us() < until_us) {
+        rc = ctl_lab_pause(JUDGE_TICK_MS);
+
+        if (rc == CTL_OK) {
+            rc = ctl_lab_attempts(lab, &n);
+        }
+    }
+
+    return rc == CTL_OK && n <= before
+           ? ctl_fail(CTL_FAILED, "the dispatcher makes no attempt: see "
+                      "%s/dispatcher.log", lab->run)
+           : rc;
+}
+
+
+int
+ctl_lab_answers(ctl_lab_t *lab, unsigned from, const char *change)
 {
     int          rc;
     char        *line, *rest;
@@ -282,20 +337,56 @@ ctl_lab_answers(ctl_lab_t *lab, const char *change)
     es_buf_t     out = { 0 };
     json_int_t   status;
 
-    rc = ctl_lab_ctl(lab, NULL, &out, NULL,
-        LAB_ARGS("endpoint", "attempts", lab->endpoint, "--json"));
+    rc = ctl_lab_attempts_read(lab, &out);
 
     for (line = rc == CTL_OK ? strtok_r(out.data, "\n", &rest) : NULL;
          rc == CTL_OK && line != NULL; line = strtok_r(NULL, "\n", &rest))
     {
+        if (from > 0) {
+            from--;
+            continue;
+        }
+
         row = json_loads(line, 0, NULL);
         status = json_integer_value(json_object_get(row, "status"));
 
         if (status >= 300) {
             rc = ctl_lab_wrong(lab, change, "The receiver has answered %d to "
                                "a webhook", (int) status);
+
+        } else if (status == 0
+                   && !json_is_true(json_object_get(row, "simulated")))
+        {
+            rc = ctl_lab_wrong(lab, change, "The receiver gave no answer to a "
+                               "webhook; it probably crashed or hangs: see "
+                               "its output");
         }
 
+        json_decref(row);
+    }
+
+    es_buf_free(&out);
+
+    return rc;
+}
+
+
+int
+ctl_lab_last_answer(ctl_lab_t *lab, int *status)
+{
+    int        rc;
+    char      *line, *rest;
+    json_t    *row;
+    es_buf_t   out = { 0 };
+
+    *status = -1;
+    rc = ctl_lab_attempts_read(lab, &out);
+
+    for (line = rc == CTL_OK ? strtok_r(out.data, "\n", &rest) : NULL;
+         line != NULL; line = strtok_r(NULL, "\n", &rest))
+    {
+        row = json_loads(line, 0, NULL);
+        *status = (int) json_integer_value(json_object_get(row, "status"));
         json_decref(row);
     }
 

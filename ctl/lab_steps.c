@@ -14,6 +14,10 @@
                       "applied in LAB_DIR, and answers 204"
 #define STEPS_FAULT   "let the program catch its errors, and answer 204 to " \
                       "what it has taken"
+#define STEPS_KNOWN   "answer 204 to an event that you have already, and not " \
+                      "an error"
+#define STEPS_DISK    "keep on disk what you have applied, not in memory " \
+                      "alone, and compare each event with it"
 
 
 static int
@@ -27,17 +31,73 @@ ctl_lab_simulate(ctl_lab_t *lab, const char *failure)
 }
 
 
+/* The first hint of verify-integration, or NULL. */
+
+static const char *
+ctl_lab_hint(const json_t *report)
+{
+    return json_string_value(json_object_get(
+        json_array_get(json_object_get(report, "hints"), 0), "hint"));
+}
+
+
+/* Why the receiver refuses a webhook, as verify-integration finds it. */
+
+static int
+ctl_lab_refused(ctl_lab_t *lab, int status)
+{
+    int          rc;
+    json_t      *report, *valid;
+    const char  *hint;
+
+    rc = ctl_lab_verify(lab, lab->secret, &report);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    valid = json_array_get(json_object_get(report, "checks"), 0);
+    hint = json_is_true(json_object_get(valid, "pass")) ? NULL
+                                                        : ctl_lab_hint(report);
+
+    rc = ctl_lab_wrong(lab, hint != NULL ? hint : STEPS_HOOK, "The receiver "
+                       "has answered %d to a webhook that your secret signed",
+                       status);
+    json_decref(report);
+
+    return rc;
+}
+
+
 /* One event that nothing happens to. */
 
 static int
 ctl_lab_usual(ctl_lab_t *lab)
 {
-    int  rc;
+    int  rc, seen, status;
 
     rc = ctl_lab_publish(lab, 1, true);
 
-    return rc == CTL_OK ? ctl_lab_applied(lab, "a usual webhook", STEPS_HOOK)
-                        : rc;
+    if (rc == CTL_OK) {
+        rc = ctl_lab_applied(lab, "a usual webhook", STEPS_HOOK);
+    }
+
+    if (rc != LAB_WRONG) {
+        return rc;
+    }
+
+    seen = ctl_lab_last_answer(lab, &status);
+
+    if (seen != CTL_OK) {
+        return seen;
+    }
+
+    if (status == 0) {
+        return ctl_lab_wrong(lab, STEPS_FAULT, "The receiver gave no answer "
+                             "to a usual webhook; it probably crashed or "
+                             "hangs: see its output");
+    }
+
+    return status >= 400 ? ctl_lab_refused(lab, status) : rc;
 }
 
 
@@ -50,21 +110,29 @@ ctl_lab_unverified(ctl_lab_t *lab, const json_t *report)
 {
     size_t       i;
     json_t      *check;
-    const char  *hint;
+    const char  *hint, *name, *came;
 
     json_array_foreach(json_object_get(report, "checks"), i, check) {
         if (json_is_true(json_object_get(check, "pass"))) {
             continue;
         }
 
-        hint = json_string_value(json_object_get(
-            json_array_get(json_object_get(report, "hints"), 0), "hint"));
+        hint = ctl_lab_hint(report);
+
+        name = json_string_value(json_object_get(check, "check"));
+        came = json_string_value(json_object_get(check, "came"));
+
+        if (strncmp(came, "no answer", 9) == 0) {
+            return ctl_lab_wrong(lab, STEPS_FAULT, "The receiver gave no "
+                "answer to the request \"%s\" of verify-integration; it "
+                "%s: see its output", name,
+                strncmp(came, "no answer:", 10) == 0 ? "probably crashed"
+                                                     : "probably hangs");
+        }
 
         return ctl_lab_wrong(lab, hint != NULL ? hint : "see docs/receivers.md",
             "The receiver has answered %s to the request \"%s\" of "
-            "verify-integration, which expects %s",
-            json_string_value(json_object_get(check, "came")),
-            json_string_value(json_object_get(check, "check")),
+            "verify-integration, which expects %s", came, name,
             json_string_value(json_object_get(check, "expected")));
     }
 
@@ -73,16 +141,12 @@ ctl_lab_unverified(ctl_lab_t *lab, const json_t *report)
 
 
 static int
-ctl_lab_signature(ctl_lab_t *lab)
+ctl_lab_verifies(ctl_lab_t *lab)
 {
     int      rc;
     json_t  *report;
 
-    rc = ctl_lab_usual(lab);
-
-    if (rc == CTL_OK) {
-        rc = ctl_lab_verify(lab, lab->secret, &report);
-    }
+    rc = ctl_lab_verify(lab, lab->secret, &report);
 
     if (rc == CTL_OK) {
         rc = ctl_lab_unverified(lab, report);
@@ -90,6 +154,135 @@ ctl_lab_signature(ctl_lab_t *lab)
     }
 
     return rc;
+}
+
+
+static int
+ctl_lab_signature(ctl_lab_t *lab)
+{
+    int  rc;
+
+    rc = ctl_lab_usual(lab);
+
+    return rc == CTL_OK ? ctl_lab_verifies(lab) : rc;
+}
+
+
+/* ---- after each step ---- */
+
+/* Sends an event again that was published, and waits for the attempt. */
+
+static int
+ctl_lab_resend(ctl_lab_t *lab, unsigned number)
+{
+    int       rc;
+    char      cursor[48];
+    unsigned  before;
+
+    (void) snprintf(cursor, sizeof(cursor), "%s-%u", lab->epoch, number);
+    rc = ctl_lab_attempts(lab, &before);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_ctl(lab, NULL, NULL, NULL,
+            LAB_ARGS("endpoint", "resend", lab->endpoint, "lab", cursor));
+    }
+
+    return rc == CTL_OK ? ctl_lab_attempted(lab, before) : rc;
+}
+
+
+/* Sends again what the endpoint gave up, if anything. */
+
+static int
+ctl_lab_redrive(ctl_lab_t *lab)
+{
+    int       rc;
+    bool      dead;
+    unsigned  before;
+    es_buf_t  out = { 0 };
+
+    rc = ctl_lab_settle(lab);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_attempts(lab, &before);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_ctl(lab, NULL, &out, NULL,
+            LAB_ARGS("endpoint", "dead", lab->endpoint, "--json"));
+    }
+
+    dead = rc == CTL_OK && out.len > 0;
+    es_buf_free(&out);
+
+    if (dead) {
+        rc = ctl_lab_ctl(lab, NULL, NULL, NULL,
+            LAB_ARGS("endpoint", "redrive", lab->endpoint));
+    }
+
+    return rc == CTL_OK && dead ? ctl_lab_attempted(lab, before) : rc;
+}
+
+
+/* A learner who starts the receiver by hand is not asked to each time. */
+
+static int
+ctl_lab_restart(ctl_lab_t *lab)
+{
+    int  rc;
+
+    if (lab->command == NULL) {
+        return CTL_OK;
+    }
+
+    rc = ctl_lab_receiver_stop(lab);
+
+    return rc == CTL_OK ? ctl_lab_receiver_start(lab) : rc;
+}
+
+
+/* The last two events come again, of which one is not the last applied. */
+
+static int
+ctl_lab_keeps(ctl_lab_t *lab)
+{
+    int       rc;
+    unsigned  before;
+
+    rc = ctl_lab_simulate(lab, "none");
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_restart(lab);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_attempts(lab, &before);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_resend(lab, lab->n);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_resend(lab, lab->n - 1);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_applied(lab, "after a restart", STEPS_DISK);
+    }
+
+    return rc == CTL_OK ? ctl_lab_answers(lab, before, STEPS_KNOWN) : rc;
+}
+
+
+int
+ctl_lab_still(ctl_lab_t *lab)
+{
+    int  rc;
+
+    rc = ctl_lab_keeps(lab);
+
+    return rc == CTL_OK ? ctl_lab_verifies(lab) : rc;
 }
 
 
@@ -120,13 +313,66 @@ ctl_lab_duplicates(ctl_lab_t *lab)
         rc = ctl_lab_applied(lab, "which came by webhook", STEPS_HOOK);
     }
 
-    return rc == CTL_OK ? ctl_lab_answers(lab, "answer 204 to an event that "
-                                          "you have already, and not an error")
-                        : rc;
+    return rc == CTL_OK ? ctl_lab_answers(lab, 0, STEPS_KNOWN) : rc;
 }
 
 
 /* ---- 3 ---- */
+
+/* An event comes too early, the receiver restarts, and then the event comes
+   that precedes it.  The early one comes again only if it was refused. */
+
+static int
+ctl_lab_early(ctl_lab_t *lab)
+{
+    int       rc;
+    unsigned  before;
+
+    rc = ctl_lab_simulate(lab, "drop");
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 1, true);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_settle(lab);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_simulate(lab, "none");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_attempts(lab, &before);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 1, true);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_attempted(lab, before);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_restart(lab);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_resend(lab, lab->n - 1);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_redrive(lab);
+    }
+
+    return rc == CTL_OK
+           ? ctl_lab_applied(lab, "which came too early, before a restart",
+                             "answer 204 only to an event that you have "
+                             "applied or have on disk, and else 503")
+           : rc;
+}
+
 
 static int
 ctl_lab_reordering(ctl_lab_t *lab)
@@ -143,11 +389,17 @@ ctl_lab_reordering(ctl_lab_t *lab)
         rc = ctl_lab_publish(lab, 4, true);
     }
 
-    return rc == CTL_OK
-           ? ctl_lab_applied(lab, "which came before the event that precedes "
+    if (rc == CTL_OK) {
+        rc = ctl_lab_applied(lab, "which came before the event that precedes "
                              "it", "answer 503 to an event that you cannot "
-                             "apply yet: it comes again")
-           : rc;
+                             "apply yet: it comes again");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_keeps(lab);
+    }
+
+    return rc == CTL_OK ? ctl_lab_early(lab) : rc;
 }
 
 
@@ -217,36 +469,55 @@ ctl_lab_old_secret(ctl_lab_t *lab, const char *secret)
 }
 
 
+/* The file has two secrets, of which the new one signs. */
+
+static int
+ctl_lab_one_of(ctl_lab_t *lab, const char *first, const char *second,
+    const char *missing)
+{
+    int   rc;
+    char  both[2 * sizeof(lab->secret) + 2];
+
+    (void) snprintf(both, sizeof(both), "%s\n%s\n", first, second);
+
+    rc = ctl_lab_write(lab, "secrets", both);
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_publish(lab, 1, true);
+    }
+
+    return rc == CTL_OK
+           ? ctl_lab_applied(lab, missing, "try each secret of the file "
+                             "secrets in LAB_DIR, and read the file again for "
+                             "each webhook")
+           : rc;
+}
+
+
 /* Both secrets sign, then only the new one does. */
 
 static int
 ctl_lab_change_over(ctl_lab_t *lab, const char *next)
 {
     int   rc;
-    char  both[2 * sizeof(lab->secret) + 2], option[LAB_PATH + 32];
+    char  option[LAB_PATH + 32];
 
-    (void) snprintf(both, sizeof(both), "%s\n%s\n", lab->secret, next);
     (void) snprintf(option, sizeof(option), "--secret=@%s/next", lab->run);
 
     rc = ctl_lab_write(lab, "next", next);
-
-    if (rc == CTL_OK) {
-        rc = ctl_lab_write(lab, "secrets", both);
-    }
 
     if (rc == CTL_OK) {
         rc = ctl_lab_change(lab, "change", option, NULL);
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_lab_publish(lab, 1, true);
+        rc = ctl_lab_one_of(lab, lab->secret, next, "which is signed with the "
+                            "second secret of the file");
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_lab_applied(lab, "which is signed with the second secret of "
-                             "the file", "try each secret of the file secrets "
-                             "in LAB_DIR, and read the file again for each "
-                             "webhook");
+        rc = ctl_lab_one_of(lab, next, lab->secret, "which is signed with the "
+                            "first secret of the file");
     }
 
     return rc == CTL_OK ? ctl_lab_write(lab, "secrets", next) : rc;
@@ -290,7 +561,12 @@ ctl_lab_rotate(ctl_lab_t *lab)
         rc = ctl_lab_change_over(lab, next);
     }
 
-    return rc == CTL_OK ? ctl_lab_old_secret(lab, lab->secret) : rc;
+    if (rc == CTL_OK) {
+        rc = ctl_lab_old_secret(lab, lab->secret);
+        memcpy(lab->secret, next, sizeof(next));
+    }
+
+    return rc;
 }
 
 
@@ -367,9 +643,25 @@ ctl_lab_outage(ctl_lab_t *lab)
         rc = ctl_lab_publish(lab, 1, true);
     }
 
-    return rc == CTL_OK ? ctl_lab_applied(lab, "a webhook after the outage",
-                                          STEPS_FAULT)
-                        : rc;
+    if (rc == CTL_OK) {
+        rc = ctl_lab_applied(lab, "a webhook after the outage", STEPS_FAULT);
+    }
+
+    /* a later step must not undo an earlier one */
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_reordering(lab);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_gap(lab);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_lab_verifies(lab);
+    }
+
+    return rc == CTL_OK ? ctl_lab_rotate(lab) : rc;
 }
 
 
