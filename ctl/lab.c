@@ -310,6 +310,7 @@ static int
 ctl_lab_do(ctl_lab_t *lab, const ctl_lab_options_t *o, const char *name,
     json_t *state)
 {
+    char      number[12];
     unsigned  i;
 
     if (o->reset != NULL) {
@@ -327,13 +328,18 @@ ctl_lab_do(ctl_lab_t *lab, const ctl_lab_options_t *o, const char *name,
     }
 
     for (i = 0; i < LAB_STEPS; i++) {
-        if (strcmp(name, ctl_lab_steps[i].name) == 0) {
+        (void) snprintf(number, sizeof(number), "%u", i + 1);
+
+        if (strcmp(name, ctl_lab_steps[i].name) == 0
+            || strcmp(name, number) == 0)
+        {
             return ctl_lab_step(lab, state, i);
         }
     }
 
-    return ctl_fail(CTL_USAGE, "there is no step \"%s\": they are signature, "
-                    "duplicates, reordering, gap, rotate and outage", name);
+    return ctl_fail(CTL_USAGE, "there is no step \"%s\": they are 1 signature, "
+                    "2 duplicates, 3 reordering, 4 gap, 5 rotate and 6 outage",
+                    name);
 }
 
 

@@ -46,9 +46,10 @@ is_deeply([map { /^\S+ +\S+ +(.*)/; ucfirst $1 } @status],
 $t->write_file('course/lab.json',
     encode_json({ passed => [@STEPS[0 .. 4]] }));
 $t->write_file('receiver.py', $programs[6]);
-($rc, $out) = $t->ctl('lab', $dir, @ports,
+($rc, $out, $err) = $t->ctl('lab', $dir, @ports,
     '--run=exec python3 ' . $t->testdir . '/receiver.py');
 is($rc, 0, 'the next run goes on');
+like($err, qr/^events were lost: 3$/m, 'says how many events were lost');
 like($out, qr/\Astep 6 of 6.*\npassed\nall 6 steps are passed\n\z/, 'to the end');
 ok(!-e "$dir/run", 'and leaves nothing running or lying around');
 
@@ -71,6 +72,11 @@ for my $n (1, 2) {
 is($lab->wait(60), 0, 'passes, too') or diag($lab->stdout, $lab->stderr);
 $hand->stop('KILL');
 
+# A step by its number.
+($rc, $out) = $t->ctl('lab', $dir, '1', @ports,
+    '--run=exec python3 ' . $t->testdir . '/receiver.py');
+like($out, qr/\Astep 1 of 6, signature: .*\npassed\n\z/, 'a step by its number');
+
 # Interrupted.
 $lab = $t->ctl_start('lab', $dir, 'signature', @ports);
 ok(wait_for(sub { $lab->stdout =~ /^start your/m }, 30), 'another run');
@@ -78,8 +84,11 @@ is($lab->stop('TERM'), 1, 'SIGTERM ends it');
 like($lab->stderr, qr/^eventsyncctl: interrupted$/m, 'with a word');
 ok(!Test::Eventsync::port_open($t->port(2)), 'nginx has ended');
 
-($rc, $out, $err) = $t->ctl('lab', $dir, 'none', @ports);
-ok($rc == 2 && $err =~ /there is no step "none"/, 'an unknown step');
+for my $step (qw(none 0 7)) {
+    ($rc, $out, $err) = $t->ctl('lab', $dir, $step, @ports);
+    ok($rc == 2 && $err =~ /there is no step "$step": they are 1 signature,/,
+        "no step $step");
+}
 ($rc, $out, $err) = $t->ctl('lab', $t->testdir, @ports);
 ok($rc == 2 && $err =~ /neither empty nor of a lab/, 'another directory')
     or diag($err);
