@@ -122,11 +122,11 @@ int ctl_lab_settle(ctl_lab_t *lab);
    for it, and compares.  `missing` says which event one is that it lacks. */
 int ctl_lab_applied(ctl_lab_t *lab, const char *missing, const char *change);
 
-/* How many attempts of the endpoint are recorded. */
-int ctl_lab_attempts(ctl_lab_t *lab, unsigned *n);
+/* How many attempts are recorded of the event with this number; 0: of all. */
+int ctl_lab_attempts(ctl_lab_t *lab, unsigned number, unsigned *n);
 
 /* Waits until there are more of them than `before`. */
-int ctl_lab_attempted(ctl_lab_t *lab, unsigned before);
+int ctl_lab_attempted(ctl_lab_t *lab, unsigned number, unsigned before);
 
 /* LAB_WRONG if an attempt after the first `from` got another answer than 2xx,
    or none, unless its failure was simulated. */

@@ -284,17 +284,23 @@ ctl_lab_attempts_read(ctl_lab_t *lab, es_buf_t *out)
 
 
 int
-ctl_lab_attempts(ctl_lab_t *lab, unsigned *n)
+ctl_lab_attempts(ctl_lab_t *lab, unsigned number, unsigned *n)
 {
-    int          rc;
-    es_buf_t     out = { 0 };
-    const char  *p;
+    int        rc;
+    char      *line, *rest;
+    json_t    *row;
+    es_buf_t   out = { 0 };
 
     *n = 0;
     rc = ctl_lab_attempts_read(lab, &out);
 
-    for (p = rc == CTL_OK ? out.data : ""; *p != '\0'; p++) {
-        *n += *p == '\n';
+    for (line = rc == CTL_OK ? strtok_r(out.data, "\n", &rest) : NULL;
+         line != NULL; line = strtok_r(NULL, "\n", &rest))
+    {
+        row = json_loads(line, 0, NULL);
+        *n += number == 0
+              || json_integer_value(json_object_get(row, "sequence")) == number;
+        json_decref(row);
     }
 
     es_buf_free(&out);
@@ -304,20 +310,20 @@ ctl_lab_attempts(ctl_lab_t *lab, unsigned *n)
 
 
 int
-ctl_lab_attempted(ctl_lab_t *lab, unsigned before)
+ctl_lab_attempted(ctl_lab_t *lab, unsigned number, unsigned before)
 {
     int       rc;
     int64_t   until_us;
     unsigned  n;
 
     until_us = es_clock_mono_us() + JUDGE_MOST_US;
-    rc = ctl_lab_attempts(lab, &n);
+    rc = ctl_lab_attempts(lab, number, &n);
 
     while (rc == CTL_OK && n <= before && es_clock_mono_us() < until_us) {
         rc = ctl_lab_pause(JUDGE_TICK_MS);
 
         if (rc == CTL_OK) {
-            rc = ctl_lab_attempts(lab, &n);
+            rc = ctl_lab_attempts(lab, number, &n);
         }
     }
 

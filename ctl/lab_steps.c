@@ -177,34 +177,34 @@ ctl_lab_resend(ctl_lab_t *lab, unsigned number)
 {
     int       rc;
     char      cursor[48];
-    unsigned  before;
+    unsigned  before = 0;
 
     (void) snprintf(cursor, sizeof(cursor), "%s-%u", lab->epoch, number);
-    rc = ctl_lab_attempts(lab, &before);
+    rc = ctl_lab_attempts(lab, number, &before);
 
     if (rc == CTL_OK) {
         rc = ctl_lab_ctl(lab, NULL, NULL, NULL,
             LAB_ARGS("endpoint", "resend", lab->endpoint, "lab", cursor));
     }
 
-    return rc == CTL_OK ? ctl_lab_attempted(lab, before) : rc;
+    return rc == CTL_OK ? ctl_lab_attempted(lab, number, before) : rc;
 }
 
 
-/* Sends again what the endpoint gave up, if anything. */
+/* Sends the last event again if the endpoint gave it up. */
 
 static int
 ctl_lab_redrive(ctl_lab_t *lab)
 {
     int       rc;
     bool      dead;
-    unsigned  before;
+    unsigned  before = 0;
     es_buf_t  out = { 0 };
 
     rc = ctl_lab_settle(lab);
 
     if (rc == CTL_OK) {
-        rc = ctl_lab_attempts(lab, &before);
+        rc = ctl_lab_attempts(lab, lab->n, &before);
     }
 
     if (rc == CTL_OK) {
@@ -220,7 +220,7 @@ ctl_lab_redrive(ctl_lab_t *lab)
             LAB_ARGS("endpoint", "redrive", lab->endpoint));
     }
 
-    return rc == CTL_OK && dead ? ctl_lab_attempted(lab, before) : rc;
+    return rc == CTL_OK && dead ? ctl_lab_attempted(lab, lab->n, before) : rc;
 }
 
 
@@ -247,7 +247,7 @@ static int
 ctl_lab_keeps(ctl_lab_t *lab)
 {
     int       rc;
-    unsigned  before;
+    unsigned  before = 0;
 
     rc = ctl_lab_simulate(lab, "none");
 
@@ -256,7 +256,7 @@ ctl_lab_keeps(ctl_lab_t *lab)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_lab_attempts(lab, &before);
+        rc = ctl_lab_attempts(lab, 0, &before);
     }
 
     if (rc == CTL_OK) {
@@ -325,8 +325,7 @@ ctl_lab_duplicates(ctl_lab_t *lab)
 static int
 ctl_lab_early(ctl_lab_t *lab)
 {
-    int       rc;
-    unsigned  before;
+    int  rc;
 
     rc = ctl_lab_simulate(lab, "drop");
 
@@ -343,15 +342,11 @@ ctl_lab_early(ctl_lab_t *lab)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_lab_attempts(lab, &before);
-    }
-
-    if (rc == CTL_OK) {
         rc = ctl_lab_publish(lab, 1, true);
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_lab_attempted(lab, before);
+        rc = ctl_lab_attempted(lab, lab->n, 0);
     }
 
     if (rc == CTL_OK) {

@@ -62,6 +62,11 @@ my $early = swap(swap($programs[3], '        return 503', '        EARLY.append(
 ') =~ s/^(?=def secrets)/EARLY = []\n\n\n/mr;
 
 each_case($t, 'python',
+    ['signature', $programs[1] =~ s/(def verified.*?\n)/$1 . <<'EOF'/er,
+    if "webhook-signature" not in headers:
+        time.sleep(4)
+EOF
+        qr/gave no answer to the request "no-signature" .*probably hangs: see/],
     ['signature', 'raise SystemExit(3)', qr/does not listen on port/],
     ['signature', swap($programs[1], 'expected = "v1,"', 'expected = "v2,"'),
         qr/has answered 401 to a webhook that your secret signed/],
@@ -83,6 +88,16 @@ each_case($t, 'python',
     return 204', '        apply(event)
         return 204
     return 409'), qr/has answered 409/],
+    ['signature', $programs[1] =~ s/(def verified.*?\n)/$1 . <<'EOF'/er,
+    if b"order.updated" in body:
+        return False
+EOF
+        qr/answered 401 to a webhook that your secret signed/,
+        qr/takes POST \/hook/],
+    ['duplicates', swap($programs[2], '        apply(event)
+    return 204', '        apply(event)
+        return 204
+    raise Exception()'), qr/gave no answer to a webhook; it probably crashed/],
     ['duplicates', $ids, qr/ has applied event-0\d twice/],
     (map { ['reordering', $_->[0], $_->[1]] }
         [swap($programs[3], 'not known(event, held)', 'True'), qr/answered 503 to/],
