@@ -33,7 +33,7 @@ while ($source =~ /^static\ const\ ngx_http_eventsync_steps_t\s+
 }
 
 while ($source =~ /\{\ ngx_string\("([^"]+)"\),\ ([01]),\ NGX_HTTP_(\w+),\s+
-    &ngx_http_eventsync_(\w+)_steps,\ \w+\ \}/gx)
+    &ngx_http_eventsync_(\w+)_steps,\s+\w+\ \}/gx)
 {
     push @routes, { pattern => $1, feed => $2, steps => $4,
         method => $3 eq 'EVENTSYNC_READ' ? 'GET' : $3 };
@@ -55,7 +55,7 @@ for my $name (sort keys %steps) {
 
 my $all = join '', map { "eventsync_$_ on;" } qw(poll publish feeds backfill
     snapshot catalogue checkpoints endpoints pages authorize openapi health
-    metrics status dashboard);
+    metrics status dashboard operator);
 
 $t->store_init;
 $t->feed('orders');

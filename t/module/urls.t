@@ -39,7 +39,7 @@ sub path {
 my @paths = map { path($_) } @routes;
 my $all = join ' ', map { "eventsync_$_ on;" } qw(poll publish feeds backfill
     snapshot catalogue checkpoints endpoints pages authorize openapi health
-    metrics token);
+    metrics token status operator);
 my $denied = join "\n", map { "location = /v1$_ { deny all; }" } @paths;
 my $odd = qq(/a"> %?#\xc3\xa9b);
 my $encoded = $odd =~ s/([^a-z\/])/sprintf '%%%02x', ord $1/ger;
