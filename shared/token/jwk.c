@@ -20,6 +20,7 @@
 #include "keys/keyfile.h"
 #include "registry/member.h"
 #include "token/jwk.h"
+#include "token/jws.h"
 #include "token/jwt.h"
 
 #define ES_JWK_FILE_MAX    65536
@@ -47,36 +48,6 @@ static const es_jwk_alg_t  es_jwk_algs[] = {
     { "RS256", "RSA", es_jwk_rs256 },
     { NULL, NULL, NULL }
 };
-
-
-/* libjose would write a line to stderr for each forged token. */
-
-static void
-es_jwk_silent(void *misc, const char *file, int line, uint64_t err,
-    const char *fmt, va_list ap)
-{
-    (void) misc;
-    (void) file;
-    (void) line;
-    (void) err;
-    (void) fmt;
-    (void) ap;
-}
-
-
-static jose_cfg_t *
-es_jwk_cfg(void)
-{
-    jose_cfg_t  *cfg;
-
-    cfg = jose_cfg();
-
-    if (cfg != NULL) {
-        jose_cfg_set_err_func(cfg, es_jwk_silent, NULL);
-    }
-
-    return cfg;
-}
 
 
 static const char *
@@ -107,7 +78,7 @@ es_jwk_rs256(const json_t *jwk)
     EVP_PKEY    *pkey;
     jose_cfg_t  *cfg;
 
-    cfg = es_jwk_cfg();
+    cfg = es_jws_cfg();
     if (cfg == NULL) {
         return "out of memory";
     }
@@ -124,9 +95,7 @@ es_jwk_rs256(const json_t *jwk)
 }
 
 
-/* The header of each token and messages quote "kid" without escapes. */
-
-static bool
+bool
 es_jwk_kid_ok(es_str_t kid)
 {
     size_t  i;
@@ -196,42 +165,23 @@ es_jwk_sign(es_jwt_keys_t *keys, es_str_t text)
 }
 
 
-bool
-es_jwk_verify(es_jwt_keys_t *keys, const es_jwk_t *key, es_str_t protected,
-    es_str_t payload, es_str_t signature)
-{
-    bool     good;
-    json_t  *jws;
-
-    jws = json_pack("{s:s%, s:s%, s:s%}",
-                    "protected", protected.data, protected.len,
-                    "payload", payload.data, payload.len,
-                    "signature", signature.data, signature.len);
-
-    good = jws != NULL && jose_jws_ver(keys->cfg, jws, NULL, key->jwk, false);
-
-    json_decref(jws);
-
-    return good;
-}
-
-
 /* Signs and verifies a text, because members that look right may not belong
    together. */
 
 static bool
 es_jwk_works(es_jwt_keys_t *keys, const es_jwk_t *key)
 {
-    bool     works;
-    json_t  *jws;
+    bool            works;
+    json_t         *jws;
+    es_jws_parts_t  parts;
 
     jws = es_jwk_make(keys->cfg, key, key->jwk, es_lit("{}"));
 
-    works = jws != NULL
-            && es_jwk_verify(keys, key,
-                             es_text(json_object_get(jws, "protected")),
-                             es_text(json_object_get(jws, "payload")),
-                             es_text(json_object_get(jws, "signature")));
+    parts.header = es_text(json_object_get(jws, "protected"));
+    parts.claims = es_text(json_object_get(jws, "payload"));
+    parts.signature = es_text(json_object_get(jws, "signature"));
+
+    works = jws != NULL && es_jws_verify(keys->cfg, key->jwk, &parts);
 
     json_decref(jws);
 
@@ -359,8 +309,8 @@ es_jwt_keys_parse(es_str_t text, const char *name, es_jwt_keys_t **out,
 
     if (keys != NULL) {
         (void) pthread_mutex_init(&keys->lock, NULL);
-        keys->cfg = es_jwk_cfg();
-        keys->sign_cfg = es_jwk_cfg();
+        keys->cfg = es_jws_cfg();
+        keys->sign_cfg = es_jws_cfg();
     }
 
     if (keys == NULL || keys->cfg == NULL || keys->sign_cfg == NULL) {

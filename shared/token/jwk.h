@@ -38,11 +38,11 @@ struct es_jwt_keys {
    other. */
 json_t *es_jwk_sign(es_jwt_keys_t *keys, es_str_t text);
 
-/* True if the key has signed these parts with its own algorithm. */
-bool es_jwk_verify(es_jwt_keys_t *keys, const es_jwk_t *key,
-    es_str_t protected, es_str_t payload, es_str_t signature);
-
 /* NULL: no key has this "kid". */
 const es_jwk_t *es_jwk_find(const es_jwt_keys_t *keys, es_str_t kid);
+
+/* True if the text can be a "kid": headers and messages quote it without
+   escapes. */
+bool es_jwk_kid_ok(es_str_t kid);
 
 #endif /* ES_JWK_H */

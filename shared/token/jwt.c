@@ -2,11 +2,10 @@
 
 /*
  * Access tokens: writes and reads their text and claims, and decides whether a
- * token is valid.  jwk.c makes and checks the signatures.
+ * token is valid.  jwk.c and jws.c make and check the signatures.
  */
 
 #include <inttypes.h>
-#include <jose/b64.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,20 +17,13 @@
 #include "keys/apikey.h"
 #include "registry/member.h"
 #include "token/jwk.h"
+#include "token/jws.h"
 #include "token/jwt.h"
 #include "token/scope.h"
 
 #define ES_JWT_ISSUER_MAX  48
 #define ES_JWT_JTI_LEN     20       /* 100 bits */
 #define ES_JWT_SKEW_S      60       /* allowed for a clock that was set back */
-
-/* The three parts between the dots, still encoded. */
-typedef struct {
-    es_str_t  header;
-    es_str_t  claims;
-    es_str_t  signature;
-} es_jwt_parts_t;
-
 
 static void
 es_jwt_issuer(uint64_t store, char out[ES_JWT_ISSUER_MAX])
@@ -140,44 +132,6 @@ es_jwt_sign(es_jwt_keys_t *keys, uint64_t store, const es_jwt_t *jwt,
     free(text);
 
     return rc;
-}
-
-
-static bool
-es_jwt_split(es_str_t text, es_jwt_parts_t *parts)
-{
-    const char  *first, *second, *last;
-
-    if (text.len == 0 || text.len > ES_JWT_MAX) {
-        return false;
-    }
-
-    last = text.data + text.len;
-    first = memchr(text.data, '.', text.len);
-
-    second = first ? memchr(first + 1, '.', (size_t) (last - first - 1))
-                   : NULL;
-    if (second == NULL) {
-        return false;
-    }
-
-    parts->header = (es_str_t) { text.data, (size_t) (first - text.data) };
-    parts->claims = (es_str_t) { first + 1, (size_t) (second - first - 1) };
-    parts->signature = (es_str_t) { second + 1, (size_t) (last - second - 1) };
-
-    return true;
-}
-
-
-/* Decodes base64url (RFC 7515, appendix C) into `out` of ES_JWT_MAX bytes.
-   libjose refuses every text but its own encoding of the bytes. */
-
-static bool
-es_jwt_decode(es_str_t text, char *out, size_t *len)
-{
-    *len = jose_b64_dec_buf(text.data, text.len, out, ES_JWT_MAX);
-
-    return *len != SIZE_MAX && *len > 0;
 }
 
 
@@ -301,11 +255,11 @@ es_jwt_verify(es_jwt_keys_t *keys, uint64_t store, es_str_t text,
 {
     char             data[ES_JWT_MAX];
     size_t           len;
-    es_jwt_parts_t   parts;
+    es_jws_parts_t   parts;
     const es_jwk_t  *key;
 
-    if (!es_jwt_split(text, &parts)
-        || !es_jwt_decode(parts.header, data, &len))
+    if (!es_jws_split(text, ES_JWT_MAX, &parts)
+        || !es_jws_decode(parts.header, data, sizeof(data), &len))
     {
         return ES_INVALID;
     }
@@ -313,10 +267,9 @@ es_jwt_verify(es_jwt_keys_t *keys, uint64_t store, es_str_t text,
     key = es_jwt_key(keys, (es_str_t) { data, len });
 
     if (key == NULL
-        || !es_jwt_decode(parts.signature, data, &len)
-        || !es_jwk_verify(keys, key, parts.header, parts.claims,
-                          parts.signature)
-        || !es_jwt_decode(parts.claims, data, &len))
+        || !es_jws_decode(parts.signature, data, sizeof(data), &len)
+        || !es_jws_verify(keys->cfg, key->jwk, &parts)
+        || !es_jws_decode(parts.claims, data, sizeof(data), &len))
     {
         return ES_INVALID;
     }
