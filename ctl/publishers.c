@@ -80,7 +80,9 @@ ctl_publishers_print(const ctl_publishers_t *p, const es_feed_t *feed,
     } else {
         partner = ctl_publishers_of(p, 0, published->publisher.partner,
                                     numbers[0]);
-        key = ctl_publishers_of(p, 1, published->publisher.key, numbers[1]);
+        key = published->publisher.key == 0
+              ? "issuer"
+              : ctl_publishers_of(p, 1, published->publisher.key, numbers[1]);
     }
 
     if (!p->ctl->json) {

@@ -4,6 +4,9 @@
  * Who sends a request: API keys, and the access tokens that were issued for
  * them, are looked up in the registry, as it is at that moment (access.h).
  *
+ * A token of an external issuer names a partner, not a key. The request then
+ * has the partner's grant, which the token's scope narrows.
+ *
  * ctx->grant is what the key was granted at the last look. It is valid until
  * the next look of the same request, or the end of the request.
  */
@@ -34,6 +37,8 @@ static ngx_int_t ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
 static ngx_int_t ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx);
+static es_rc_t ngx_http_eventsync_find_grant(ngx_http_eventsync_ctx_t *ctx,
+    const es_key_t **key);
 static ngx_uint_t ngx_http_eventsync_key_ok(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t *key);
 static void ngx_http_eventsync_release(void *data);
@@ -235,6 +240,9 @@ ngx_http_eventsync_parse_token(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
                                                "malformed, expired or was not "
                                                "issued here.");
 
+    case NGX_BUSY:
+        return ngx_http_eventsync_fail_issuer(ctx);
+
     default: /* NGX_ERROR */
         return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
     }
@@ -280,7 +288,7 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
         ctx->granted = 1;
     }
 
-    rc = es_access_find(ctx->worker->access, ctx->key.id, &key);
+    rc = ngx_http_eventsync_find_grant(ctx, &key);
 
     if (rc != ES_OK && rc != ES_NOT_FOUND) {
         return ngx_http_eventsync_fail_store(ctx, rc);
@@ -305,6 +313,28 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* a token of another issuer has no key in the registry, only a partner */
+
+static es_rc_t
+ngx_http_eventsync_find_grant(ngx_http_eventsync_ctx_t *ctx,
+    const es_key_t **key)
+{
+    es_rc_t  rc;
+
+    if (ctx->token == NULL || ctx->token->issuer == NULL) {
+        return es_access_find(ctx->worker->access, ctx->key.id, key);
+    }
+
+    rc = es_access_find_partner(ctx->worker->access, ctx->token->jwt.partner,
+                                key);
+    if (rc == ES_OK) {
+        ngx_memcpy(ctx->key.id, (*key)->id, sizeof(ctx->key.id));
+    }
+
+    return rc;
+}
+
+
 static ngx_uint_t
 ngx_http_eventsync_key_ok(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
 {
@@ -314,6 +344,12 @@ ngx_http_eventsync_key_ok(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
 
     if (ctx->token ? es_jwt_expired(&ctx->token->jwt, now)
                    : !es_apikey_equal(key->digest, ctx->key.digest))
+    {
+        return 0;
+    }
+
+    if (ctx->token && ctx->token->issuer
+        && !ngx_http_eventsync_issuer_stands(ctx, ctx->token))
     {
         return 0;
     }

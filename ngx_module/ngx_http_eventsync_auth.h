@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Who sends a request (_auth, _bearer), and what it may do (_permit).
+ * Who sends a request (_auth, _bearer, _issuer), and what it may do (_permit).
  */
 
 
@@ -13,6 +13,7 @@
 
 #include "keys/apikey.h"
 #include "manage/manage.h"
+#include "token/issuer.h"
 #include "token/jwt.h"
 
 
@@ -23,7 +24,10 @@
 
 struct ngx_http_eventsync_token_s {
     ngx_uint_t                        refs;
-    es_jwt_keys_t                    *keys;       /* verified with these */
+    es_jwt_keys_t                    *keys;       /* verified with these, */
+    ngx_array_t                      *issuers;    /* or by one of these */
+    es_issuer_t                      *issuer;     /* NULL: it is ours */
+    u_char                            signer[ES_DIGEST_LEN]; /* its key */
     es_jwt_t                          jwt;
     u_char                            digest[ES_DIGEST_LEN]; /* of its text */
 };
@@ -54,6 +58,10 @@ ngx_uint_t ngx_http_eventsync_may_read(ngx_http_eventsync_ctx_t *ctx,
     es_str_t feed);
 ngx_int_t ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text);
+ngx_int_t ngx_http_eventsync_issuer_verify(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *text, ngx_http_eventsync_token_t *token);
+ngx_uint_t ngx_http_eventsync_issuer_stands(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_token_t *token);
 void ngx_http_eventsync_tokens_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
 

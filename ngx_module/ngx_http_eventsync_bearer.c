@@ -19,6 +19,10 @@
 #include "token/jwt.h"
 
 
+static ngx_uint_t ngx_http_eventsync_token_here(
+    ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_token_t *token);
+static ngx_int_t ngx_http_eventsync_token_own(ngx_http_eventsync_ctx_t *ctx,
+    ngx_str_t *text, ngx_http_eventsync_token_t *token);
 static ngx_http_eventsync_token_t *ngx_http_eventsync_token_verify(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text, ngx_int_t *rc);
 static ngx_int_t ngx_http_eventsync_token_use(ngx_http_eventsync_ctx_t *ctx,
@@ -27,7 +31,10 @@ static void ngx_http_eventsync_token_unref(ngx_http_eventsync_token_t *token);
 static void ngx_http_eventsync_token_cleanup(void *data);
 
 
-/* NGX_DECLINED: the token is not valid for this store; NGX_ERROR: no memory */
+/*
+ * NGX_DECLINED: the token is not valid for this store; NGX_BUSY: its issuer's
+ * keys are missing; NGX_ERROR: no memory
+ */
 
 ngx_int_t
 ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
@@ -36,7 +43,9 @@ ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
     ngx_int_t                     rc;
     ngx_http_eventsync_token_t   *token, **seen;
 
-    if (ctx->conf->token_keys == NULL || text->len > ES_JWT_MAX) {
+    if ((ctx->conf->token_keys == NULL && ctx->conf->issuers == NULL)
+        || text->len > ES_ISSUER_TOKEN_MAX)
+    {
         return NGX_DECLINED;
     }
 
@@ -47,8 +56,8 @@ ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
     token = *seen;
 
     if (token
-        && token->keys == ctx->conf->token_keys
-        && es_apikey_equal(token->digest, digest))
+        && es_apikey_equal(token->digest, digest)
+        && ngx_http_eventsync_token_here(ctx, token))
     {
         return ngx_http_eventsync_token_use(ctx, token);
     }
@@ -67,35 +76,73 @@ ngx_http_eventsync_bearer(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text)
 }
 
 
+/* the location accepts the token that was verified, maybe in another one */
+
+static ngx_uint_t
+ngx_http_eventsync_token_here(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_token_t *token)
+{
+    return token->issuer
+           ? token->issuers == ctx->conf->issuers
+             && ngx_http_eventsync_issuer_stands(ctx, token)
+           : token->keys == ctx->conf->token_keys;
+}
+
+
 static ngx_http_eventsync_token_t *
 ngx_http_eventsync_token_verify(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text,
     ngx_int_t *rc)
 {
-    es_rc_t                      es;
     ngx_http_eventsync_token_t  *token;
 
-    token = ngx_alloc(sizeof(ngx_http_eventsync_token_t),
-                      ctx->request->connection->log);
+    token = ngx_calloc(sizeof(ngx_http_eventsync_token_t),
+                       ctx->request->connection->log);
     if (token == NULL) {
         *rc = NGX_ERROR;
         return NULL;
     }
 
-    es = es_jwt_verify(ctx->conf->token_keys,
-                       es_store_identity(ctx->worker->es),
-                       ngx_http_eventsync_str(text),
-                       ngx_http_eventsync_now_ms(ctx->worker), &token->jwt);
+    *rc = ngx_http_eventsync_token_own(ctx, text, token);
 
-    if (es != ES_OK) {
+    if (*rc == NGX_DECLINED) {
+        *rc = ngx_http_eventsync_issuer_verify(ctx, text, token);
+    }
+
+    if (*rc != NGX_OK) {
         ngx_free(token);
-        *rc = (es == ES_INVALID) ? NGX_DECLINED : NGX_ERROR;
         return NULL;
     }
 
     token->refs = 1;
-    token->keys = ctx->conf->token_keys;
 
     return token;
+}
+
+
+/* a token that was issued here */
+
+static ngx_int_t
+ngx_http_eventsync_token_own(ngx_http_eventsync_ctx_t *ctx, ngx_str_t *text,
+    ngx_http_eventsync_token_t *token)
+{
+    es_rc_t  rc;
+
+    if (ctx->conf->token_keys == NULL) {
+        return NGX_DECLINED;
+    }
+
+    rc = es_jwt_verify(ctx->conf->token_keys,
+                       es_store_identity(ctx->worker->es),
+                       ngx_http_eventsync_str(text),
+                       ngx_http_eventsync_now_ms(ctx->worker), &token->jwt);
+
+    if (rc == ES_INVALID) {
+        return NGX_DECLINED;
+    }
+
+    token->keys = ctx->conf->token_keys;
+
+    return (rc == ES_OK) ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -60,6 +60,7 @@ typedef struct {
     ngx_http_eventsync_store_t       *store;
     es_keyring_t                     *keys;
     es_jwt_keys_t                    *token_keys;
+    ngx_array_t                      *issuers;    /* es_issuer_t * */
 } ngx_http_eventsync_srv_conf_t;
 
 
@@ -78,6 +79,7 @@ struct ngx_http_eventsync_loc_conf_s {
     ngx_http_eventsync_limit_conf_t   limit;
 
     es_jwt_keys_t                    *token_keys; /* NULL: no tokens */
+    ngx_array_t                      *issuers;    /* NULL: none */
     time_t                            token_lifetime;
     u_char                           *token_file; /* the directive's place */
     ngx_uint_t                        token_line;
@@ -135,6 +137,8 @@ char *ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_eventsync_issuer_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_eventsync_token_lifetime(ngx_conf_t *cf, void *post,
     void *data);
 char *ngx_http_eventsync_token_use_keys(ngx_conf_t *cf,

@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_trace.h"
 
 #include "log/feed.h"
+#include "registry/access.h"
 #include "trace/context.h"
 
 
@@ -248,7 +249,9 @@ ngx_http_eventsync_key_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
 
-    if (ctx == NULL || ctx->partner == 0 || ctx->key.id[0] == '\0') {
+    if (ctx == NULL || ctx->partner == 0 || ctx->key.id[0] == '\0'
+        || ctx->key.id[0] == ES_ACCESS_NO_KEY)
+    {
         v->not_found = 1;
         return NGX_OK;
     }

@@ -137,8 +137,15 @@ ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx, es_str_t *by)
     }
 
     by->data = (char *) p;
-    *ngx_sprintf(p, "key %*s", (size_t) ES_KEYID_LEN, ctx->grant->id) = '\0';
-    by->len = ngx_strlen(p);
+    if (ctx->grant->number) {
+        p = ngx_sprintf(p, "key %*s", (size_t) ES_KEYID_LEN, ctx->grant->id);
+
+    } else {
+        p = ngx_sprintf(p, "issuer token");
+    }
+
+    *p = '\0';
+    by->len = p - (u_char *) by->data;
 
     return NGX_OK;
 }

@@ -120,6 +120,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       0,
       NULL },
 
+    { ngx_string("eventsync_issuer"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_2MORE,
+      ngx_http_eventsync_issuer_directive,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("eventsync_token_lifetime"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_sec_slot,
@@ -444,6 +451,7 @@ ngx_http_eventsync_create_srv_conf(ngx_conf_t *cf)
     conf->store = NGX_CONF_UNSET_PTR;
     conf->keys = NGX_CONF_UNSET_PTR;
     conf->token_keys = NGX_CONF_UNSET_PTR;
+    conf->issuers = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -458,6 +466,7 @@ ngx_http_eventsync_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->store, prev->store, NULL);
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
     ngx_conf_merge_ptr_value(conf->token_keys, prev->token_keys, NULL);
+    ngx_conf_merge_ptr_value(conf->issuers, prev->issuers, NULL);
 
     return NGX_CONF_OK;
 }
@@ -483,6 +492,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
      *     conf->prefix = { 0, NULL };
      *     conf->prefix_set = 0;
      *     conf->token_keys = NULL;
+     *     conf->issuers = NULL;
      *     conf->token_file = NULL;
      *     conf->token_line = 0;
      */
@@ -588,6 +598,7 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     }
 
     conf->store = escf->store;
+    conf->issuers = escf->issuers;
     clcf->handler = ngx_http_eventsync_handler;
 
     if (ngx_http_eventsync_prefix_check(cf, conf) != NGX_CONF_OK) {

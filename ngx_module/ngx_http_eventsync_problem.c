@@ -316,6 +316,17 @@ ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* the error log states the reason */
+
+ngx_int_t
+ngx_http_eventsync_fail_issuer(ngx_http_eventsync_ctx_t *ctx)
+{
+    return ngx_http_eventsync_fail_later(ctx,
+                                         "The server cannot read the keys of "
+                                         "the token's issuer.");
+}
+
+
 /* the client's partner has too many tasks, so other partners are served */
 
 ngx_int_t

@@ -264,7 +264,8 @@ es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
 }
 
 
-/* A partner 0 has no keys, but the numbers of programs. */
+/* A partner 0 has no keys, but the numbers of programs.  A key 0 of a partner
+   is a token of an external issuer. */
 
 static bool
 es_verify_known(const es_verify_ctx_t *v, const es_chunk_head_t *head)
@@ -273,8 +274,7 @@ es_verify_known(const es_verify_ctx_t *v, const es_chunk_head_t *head)
         return head->key <= ES_PUBLISHER_DISPATCHER;
     }
 
-    return head->partner <= v->partners && head->key > 0
-           && head->key <= v->keys;
+    return head->partner <= v->partners && head->key <= v->keys;
 }
 
 

@@ -9,6 +9,8 @@
  * state is current.
  */
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -243,17 +245,25 @@ es_access_current(es_store_t *store, MDB_txn *txn,
 }
 
 
+/* Reads a record into a slot.  The text of the name ends with a NUL. */
+typedef es_rc_t (*es_access_read_fn)(es_access_t *access, MDB_txn *txn,
+    es_str_t name, es_access_entry_t **slot);
+
+
 /* Reads the key with this id into the slot, unless the slot has it already. */
 
 static es_rc_t
-es_access_read(es_access_t *access, MDB_txn *txn, const char *id,
+es_access_read(es_access_t *access, MDB_txn *txn, es_str_t name,
     es_access_entry_t **slot)
 {
     es_rc_t             rc;
     MDB_val             text;
+    const char         *id;
     es_access_entry_t  *entry;
 
-    rc = es_object_text(access->store, txn, ES_KIND_KEY, es_str(id), &text);
+    id = name.data;
+
+    rc = es_object_text(access->store, txn, ES_KIND_KEY, name, &text);
     if (rc != ES_OK) {
         return rc;
     }
@@ -290,38 +300,81 @@ es_access_read(es_access_t *access, MDB_txn *txn, const char *id,
 }
 
 
+/* The same for a partner by name, without a key. */
+
+static es_rc_t
+es_access_read_partner(es_access_t *access, MDB_txn *txn, es_str_t name,
+    es_access_entry_t **slot)
+{
+    es_rc_t             rc;
+    MDB_val             text;
+    es_str_t            copy;
+    es_access_entry_t  *entry;
+
+    rc = es_object_text(access->store, txn, ES_KIND_PARTNER, name, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    entry = calloc(1, sizeof(es_access_entry_t));
+    if (entry == NULL) {
+        return ES_NOMEM;
+    }
+
+    entry->refs = 1;
+    entry->same = access->same;
+    entry->pool.block = ES_ACCESS_BLOCK;
+    entry->key.partner = &entry->partner;
+    entry->key.scopes = ES_SCOPE_READ | ES_SCOPE_PUBLISH | ES_SCOPE_ACK
+                        | ES_SCOPE_MANAGE | ES_SCOPE_ADMIN;
+
+    copy = es_pool_str(&entry->pool, name);
+
+    rc = copy.data ? es_access_decode_partner(entry, copy, &text) : ES_NOMEM;
+
+    if (rc != ES_OK) {
+        es_access_unref(entry);
+        return rc == ES_INVALID ? ES_CORRUPT : rc;
+    }
+
+    (void) snprintf(entry->key.id, sizeof(entry->key.id), "%c%09" PRIx32,
+                    ES_ACCESS_NO_KEY, entry->partner.number);
+
+    es_access_unref(*slot);
+    *slot = entry;
+
+    return ES_OK;
+}
+
+
 /* FNV-1a.  An id is random, and a worker's memory is not worth an attack. */
 
 static es_access_entry_t **
-es_access_slot(es_access_t *access, const char *id)
+es_access_slot(es_access_t *access, es_str_t id)
 {
+    size_t    i;
     uint32_t  hash;
 
-    for (hash = 2166136261u; *id != '\0'; id++) {
-        hash = (hash ^ (unsigned char) *id) * 16777619u;
+    hash = 2166136261u;
+
+    for (i = 0; i < id.len; i++) {
+        hash = (hash ^ (unsigned char) id.data[i]) * 16777619u;
     }
 
     return &access->slots[hash % ES_ACCESS_SLOTS];
 }
 
 
-es_rc_t
-es_access_find(es_access_t *access, const char *id, const es_key_t **key)
+/* Reads the record into the slot, and lends the key. */
+
+static es_rc_t
+es_access_lend(es_access_t *access, es_access_read_fn read, es_str_t name,
+    es_access_entry_t **slot, const es_key_t **key)
 {
-    es_rc_t              rc;
-    MDB_txn             *txn;
-    es_access_entry_t  **slot;
+    es_rc_t   rc;
+    MDB_txn  *txn;
 
-    rc = es_access_refresh(access);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    slot = es_access_slot(access, id);
-
-    if (*slot == NULL || (*slot)->same != access->same
-        || strcmp((*slot)->key.id, id) != 0)
-    {
+    if (read != NULL) {
         rc = es_env_read_begin(access->store->registry, &txn);
         if (rc != ES_OK) {
             return rc;
@@ -330,7 +383,7 @@ es_access_find(es_access_t *access, const char *id, const es_key_t **key)
         rc = es_access_look(access, txn);
 
         if (rc == ES_OK) {
-            rc = es_access_read(access, txn, id, slot);
+            rc = read(access, txn, name, slot);
         }
 
         es_env_read_end(access->store->registry, txn);
@@ -344,4 +397,50 @@ es_access_find(es_access_t *access, const char *id, const es_key_t **key)
     *key = &(*slot)->key;
 
     return ES_OK;
+}
+
+
+es_rc_t
+es_access_find(es_access_t *access, const char *id, const es_key_t **key)
+{
+    bool                 known;
+    es_rc_t              rc;
+    es_access_entry_t  **slot;
+
+    rc = es_access_refresh(access);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    slot = es_access_slot(access, es_str(id));
+
+    known = *slot != NULL && (*slot)->same == access->same
+            && strcmp((*slot)->key.id, id) == 0;
+
+    return es_access_lend(access, known ? NULL : es_access_read, es_str(id),
+                          slot, key);
+}
+
+
+es_rc_t
+es_access_find_partner(es_access_t *access, es_str_t name,
+    const es_key_t **key)
+{
+    bool                 known;
+    es_rc_t              rc;
+    es_access_entry_t  **slot;
+
+    rc = es_access_refresh(access);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    slot = es_access_slot(access, name);
+
+    known = *slot != NULL && (*slot)->same == access->same
+            && (*slot)->key.number == 0
+            && es_str_eq((*slot)->partner.name, name);
+
+    return es_access_lend(access, known ? NULL : es_access_read_partner, name,
+                          slot, key);
 }

@@ -18,6 +18,8 @@
 
 #include "registry/registry.h"
 
+#define ES_ACCESS_NO_KEY  '@'
+
 typedef struct es_access  es_access_t;
 
 /* NULL: out of memory.  The store stays open until es_access_free(). */
@@ -43,5 +45,15 @@ uint64_t es_access_changes(const es_access_t *access);
 es_rc_t es_access_find(es_access_t *access, const char *id,
     const es_key_t **key);
 void es_access_release(const es_key_t *key);
+
+/*
+ * The same for a partner, for a credential that is not a key of the registry:
+ * a key with the number 0, all scopes and all feeds of the partner, which never
+ * expires.  Its id is ES_ACCESS_NO_KEY and the partner's number in hexadecimal,
+ * so it is no key's, and each partner's is another.  ES_NOT_FOUND: there is no
+ * such partner.
+ */
+es_rc_t es_access_find_partner(es_access_t *access, es_str_t name,
+    const es_key_t **key);
 
 #endif /* ES_ACCESS_H */

@@ -160,6 +160,46 @@ es_scope_parse(es_str_t text, es_pool_t *pool, es_scope_t *scope)
 }
 
 
+es_rc_t
+es_scope_outside(es_str_t text, unsigned allowed, es_pool_t *pool,
+    es_scope_t *scope)
+{
+    es_rc_t      rc;
+    es_str_t     word;
+    es_scope_t   one = { 0 };
+    const char  *p, *last, *end;
+
+    one.feeds.list = es_pool_alloc(pool, ES_PATTERNS_MAX * sizeof(es_str_t));
+    if (one.feeds.list == NULL) {
+        return ES_NOMEM;
+    }
+
+    last = text.data + text.len;
+
+    for (p = text.data; p < last; p = end + 1) {
+        end = memchr(p, ' ', (size_t) (last - p));
+        end = end ? end : last;
+
+        word.data = p;
+        word.len = (size_t) (end - p);
+
+        rc = es_scope_add(&one, word, pool, NULL);
+
+        if (rc == ES_NOMEM
+            || (rc != ES_OK && word.len >= ES_SCOPE_FEED_LEN
+                && memcmp(word.data, ES_SCOPE_FEED, ES_SCOPE_FEED_LEN) == 0))
+        {
+            return rc;
+        }
+    }
+
+    one.scopes &= one.feeds.n > 0 ? allowed & ES_SCOPE_OF_FEEDS : allowed;
+    *scope = one;
+
+    return ES_OK;
+}
+
+
 /* A scope that the key lacks would never be usable, so the request for it is a
    mistake that the client must learn of. */
 

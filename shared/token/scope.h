@@ -36,6 +36,16 @@ es_rc_t es_scope_ask(es_str_t text, const es_key_t *key, es_pool_t *pool,
    ES_INVALID, ES_NOMEM. */
 es_rc_t es_scope_parse(es_str_t text, es_pool_t *pool, es_scope_t *scope);
 
+/*
+ * Reads the scope of a token of an external issuer, which has words for other
+ * servers, too.  They are left out, and so are ours that are not in
+ * `allowed`, so the scope may be empty.  A word that begins with "feed:" must be
+ * a pattern, because a token without it could do more: ES_INVALID.  Beside
+ * "feed:", manage and admin are left out.  ES_NOMEM.
+ */
+es_rc_t es_scope_outside(es_str_t text, unsigned allowed, es_pool_t *pool,
+    es_scope_t *scope);
+
 /* Appends the words, separated by blanks. */
 es_rc_t es_scope_print(const es_scope_t *scope, es_buf_t *out);
 
