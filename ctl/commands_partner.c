@@ -34,6 +34,8 @@ static const ctl_option_row_t  ctl_partner_rows[] = {
     { "allow-addresses", "CIDR,...", "addresses that are not public, "
       "likewise", CTL_FREE },
     { "allow-ports", "N,...", "ports below 1024, likewise", CTL_FREE },
+    { "allow-from", "CIDR,...", "the addresses from which its keys may be "
+      "used, or any; default: any", CTL_FREE },
     { "disabled", NULL, "its keys are invalid, and its endpoints are sent "
       "nothing", CTL_FREE },
     { "enabled", NULL, "take --disabled back", CTL_FREE },
@@ -68,7 +70,8 @@ const ctl_command_t  ctl_partner_commands[] = {
       .about = "change what the options name; the others stay",
       .json = "the partner, as \"partner show\" prints it",
       .examples = "partner change acme --feeds=orders,prices,returns\n"
-      "partner change acme --limit-poll=default" },
+      "partner change acme --limit-poll=default\n"
+      "partner change acme --allow-from=203.0.113.0/24,2001:db8:7::/48" },
 
     { .name = "partner remove", .run = ctl_object_remove,
       .kind = ES_KIND_PARTNER, .arguments = "PARTNER",
@@ -87,6 +90,18 @@ static const ctl_option_row_t  ctl_key_create_rows[] = {
     { "consumers", "A,B-*", "only the checkpoints of these consumers; "
       "default: all of its partner", CTL_FREE },
     { "expires", "TIME", "when it ends; default: never", CTL_FREE },
+    { "allow-from", "CIDR,...", "only from these addresses; default: those "
+      "of its partner", CTL_FREE },
+    { "label", "TEXT", "what it is for, at most 64 bytes; default: none",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+static const ctl_option_row_t  ctl_key_change_rows[] = {
+    { "allow-from", "CIDR,...", "the addresses from which it may be used, or "
+      "any: those of its partner", CTL_FREE },
+    { "expires", "TIME", "when it ends, or never", CTL_FREE },
+    { "label", "TEXT", "what it is for; empty: no label", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 
@@ -103,12 +118,22 @@ const ctl_command_t  ctl_key_commands[] = {
       .json = "the record, with the key",
       .examples = "key create acme --scopes=read\n"
       "key create acme --scopes=publish --feeds=acme-in "
-      "--expires=2027-01-01T00:00:00Z" },
+      "--expires=2027-01-01T00:00:00Z\n"
+      "key create acme --scopes=read --label=billing "
+      "--allow-from=203.0.113.0/24" },
 
     { .name = "key list", .run = ctl_object_list, .kind = ES_KIND_KEY,
       .about = "list the keys",
       .json = "one key a line, without its secret", .stream = true,
       .examples = "key list" },
+
+    { .name = "key change", .run = ctl_key_change, .kind = ES_KIND_KEY,
+      .arguments = "KEY", .options = ctl_key_change_rows,
+      .about = "change what the options name; the others stay",
+      .json = "the record",
+      .examples = "key change k3f9abcdef --allow-from=203.0.113.0/24\n"
+      "key change k3f9abcdef --label=billing "
+      "--expires=2027-01-01T00:00:00Z" },
 
     { .name = "key revoke", .run = ctl_key_revoke, .kind = ES_KIND_KEY,
       .arguments = "KEY", .options = ctl_key_revoke_rows,

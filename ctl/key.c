@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * API keys of partners: created, and revoked, also with the endpoints that
- * they have made.
+ * API keys of partners: created, changed, and revoked, also with the endpoints
+ * that they have made.
  *
  * The store has only a digest of a key, so that a key can be printed only when
  * it is created.
@@ -45,21 +45,102 @@ ctl_key_print(ctl_t *ctl, const char *key)
 }
 
 
+/* The options of `key create` and `key change`; NULL: not given. */
+typedef struct {
+    const char  *scopes;
+    const char  *feeds;
+    const char  *consumers;
+    const char  *expires;
+    const char  *from;
+    const char  *label;
+} ctl_key_args_t;
+
+
+/* Sets the members that a key may be given anew later, too. */
+
+static int
+ctl_key_members(const ctl_key_args_t *a, json_t *object)
+{
+    if (a->expires != NULL) {
+        (void) json_object_set_new(object, "expires",
+                                   strcmp(a->expires, "never") == 0
+                                   ? json_null() : json_string(a->expires));
+    }
+
+    if (a->label != NULL) {
+        (void) json_object_set_new(object, "label",
+                                   a->label[0] == '\0'
+                                   ? json_null() : json_string(a->label));
+    }
+
+    return ctl_allow_from(a->from, object);
+}
+
+
+/* The record of a new key; NULL with *rc. */
+
+static json_t *
+ctl_key_record(const ctl_key_args_t *a, const char *partner,
+    const es_apikey_t *key, int *rc)
+{
+    int      i;
+    char     digest[2 * ES_DIGEST_LEN + 1];
+    json_t  *object;
+
+    if ((*rc = ctl_key_named("feeds", "feed", a->feeds)) != CTL_OK
+        || (*rc = ctl_key_named("consumers", "consumer", a->consumers))
+           != CTL_OK)
+    {
+        return NULL;
+    }
+
+    for (i = 0; i < ES_DIGEST_LEN; i++) {
+        (void) snprintf(digest + 2 * i, 3, "%02x", key->digest[i]);
+    }
+
+    object = json_pack("{s:s, s:s, s:o}", "partner", partner,
+                       "digest", digest, "scopes", ctl_list(a->scopes));
+    if (object == NULL) {
+        *rc = ctl_fail(CTL_FAILED, "out of memory");
+        return NULL;
+    }
+
+    if (a->feeds != NULL) {
+        (void) json_object_set_new(object, "feeds", ctl_list(a->feeds));
+    }
+
+    if (a->consumers != NULL) {
+        (void) json_object_set_new(object, "consumers",
+                                   ctl_list(a->consumers));
+    }
+
+    *rc = ctl_key_members(a, object);
+
+    if (*rc != CTL_OK) {
+        json_decref(object);
+        return NULL;
+    }
+
+    return object;
+}
+
+
 int
 ctl_key_create(ctl_t *ctl, int argc, char **argv)
 {
-    int           i, rc;
-    char          text[ES_APIKEY_LEN + 1], digest[2 * ES_DIGEST_LEN + 1];
-    json_t       *object;
-    es_apikey_t   key;
-    const char   *scopes = NULL, *feeds = NULL, *expires = NULL;
-    const char   *consumers = NULL;
+    int              rc;
+    char             text[ES_APIKEY_LEN + 1];
+    json_t          *object;
+    es_apikey_t      key;
+    ctl_key_args_t   a = { 0 };
 
     const ctl_option_t  options[] = {
-        { "scopes", &scopes },
-        { "feeds", &feeds },
-        { "consumers", &consumers },
-        { "expires", &expires },
+        { "scopes", &a.scopes },
+        { "feeds", &a.feeds },
+        { "consumers", &a.consumers },
+        { "expires", &a.expires },
+        { "allow-from", &a.from },
+        { "label", &a.label },
         { NULL, NULL }
     };
 
@@ -68,44 +149,21 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    if (scopes == NULL) {
+    if (a.scopes == NULL) {
         return ctl_fail(CTL_USAGE, "\"--scopes\" is needed, for example "
                         "--scopes=read,publish");
-    }
-
-    if ((rc = ctl_key_named("feeds", "feed", feeds)) != CTL_OK
-        || (rc = ctl_key_named("consumers", "consumer", consumers)) != CTL_OK)
-    {
-        return rc;
     }
 
     if (es_apikey_create(text, &key) != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot get random bytes");
     }
 
-    for (i = 0; i < ES_DIGEST_LEN; i++) {
-        (void) snprintf(digest + 2 * i, 3, "%02x", key.digest[i]);
+    object = ctl_key_record(&a, argv[0], &key, &rc);
+
+    if (object != NULL) {
+        rc = ctl_object_create(ctl, ES_KIND_KEY, key.id, object);
     }
 
-    object = json_pack("{s:s, s:s, s:o}", "partner", argv[0],
-                       "digest", digest, "scopes", ctl_list(scopes));
-    if (object == NULL) {
-        return ctl_fail(CTL_FAILED, "out of memory");
-    }
-
-    if (feeds != NULL) {
-        (void) json_object_set_new(object, "feeds", ctl_list(feeds));
-    }
-
-    if (consumers != NULL) {
-        (void) json_object_set_new(object, "consumers", ctl_list(consumers));
-    }
-
-    if (expires != NULL) {
-        (void) json_object_set_new(object, "expires", json_string(expires));
-    }
-
-    rc = ctl_object_create(ctl, ES_KIND_KEY, key.id, object);
     if (rc == CTL_OK) {
         ctl_key_print(ctl, text);
         ctl_advise_key(ctl, key.id);
@@ -114,6 +172,41 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
     explicit_bzero(text, sizeof(text));
 
     return rc;
+}
+
+
+int
+ctl_key_change(ctl_t *ctl, int argc, char **argv)
+{
+    int              rc;
+    json_t          *object;
+    ctl_key_args_t   a = { 0 };
+
+    const ctl_option_t  options[] = {
+        { "allow-from", &a.from },
+        { "expires", &a.expires },
+        { "label", &a.label },
+        { NULL, NULL }
+    };
+
+    rc = ctl_args(ctl, &argc, argv, options);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    object = json_object();
+    rc = ctl_key_members(&a, object);
+
+    if (rc != CTL_OK) {
+        json_decref(object);
+        return rc;
+    }
+
+    if (json_object_size(object) == 0) {
+        ctl_note("no option was given: the record stays as it is");
+    }
+
+    return ctl_object_change(ctl, ES_KIND_KEY, argv[0], object);
 }
 
 

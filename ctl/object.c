@@ -19,7 +19,7 @@
 #include "registry/endpoint_members.h"
 #include "registry/object.h"
 
-#define CTL_SHOWN  4               /* members of a record in a list */
+#define CTL_SHOWN  5               /* members of a record in a list */
 
 
 /* The option of the member that is at fault as a whole; NULL: none. */
@@ -213,7 +213,7 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
 
     const char  *column, *shown[][CTL_SHOWN + 1] = {
         [ES_KIND_PARTNER] = { "feeds", "publish", "disabled" },
-        [ES_KIND_KEY] = { "partner", "scopes", "expires", "revoked" },
+        [ES_KIND_KEY] = { "partner", "scopes", "label", "expires", "revoked" },
         [ES_KIND_ENDPOINT] = { "partner", "url", "feeds" },
         [ES_KIND_FEED] = { "schema", "revision", "created" }
     };
@@ -319,6 +319,26 @@ ctl_object_remove(ctl_t *ctl, int argc, char **argv)
     }
 
     ctl_result_removed(ctl, argv[0]);
+
+    return CTL_OK;
+}
+
+
+int
+ctl_allow_from(const char *text, json_t *object)
+{
+    if (text == NULL) {
+        return CTL_OK;
+    }
+
+    if (text[strspn(text, ",")] == '\0') {
+        return ctl_fail(CTL_USAGE, "\"--allow-from\" names no address; "
+                        "--allow-from=any allows all");
+    }
+
+    (void) json_object_set_new(object, "allow_from",
+                               strcmp(text, "any") == 0 ? json_null()
+                                                        : ctl_list(text));
 
     return CTL_OK;
 }

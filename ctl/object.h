@@ -21,6 +21,11 @@ int ctl_object_change(ctl_t *ctl, es_kind_t kind, const char *name,
    themselves.  CTL_FAILED with a message. */
 int ctl_object_result(ctl_t *ctl, es_kind_t kind, const char *name);
 
+/* Sets the member `allow_from` to what the option says; NULL sets nothing.
+   "any" removes the list.  An empty text is CTL_USAGE with a message, because
+   it comes more likely from an empty shell variable. */
+int ctl_allow_from(const char *text, json_t *object);
+
 /* Loads the registry of the open store without decrypting secrets.  CTL_FAILED
    with a message. */
 int ctl_registry_load(ctl_t *ctl, es_registry_t **registry);

@@ -25,6 +25,7 @@ typedef struct {
     const char  *http;
     const char  *addresses;
     const char  *ports;
+    const char  *from;
     const char  *limit[ES_POLICIES];
     const char  *quota[ES_QUOTAS];
 } ctl_partner_args_t;
@@ -151,6 +152,7 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, ctl_partner_args_t *a)
         { "allow-http", &a->http },
         { "allow-addresses", &a->addresses },
         { "allow-ports", &a->ports },
+        { "allow-from", &a->from },
         { "disabled", &a->disabled },
         { "enabled", &a->enabled },
         { NULL, NULL }
@@ -267,7 +269,11 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
                                    json_boolean(a->disabled != NULL));
     }
 
-    *rc = ctl_partner_exceptions(a, object);
+    *rc = ctl_allow_from(a->from, object);
+
+    if (*rc == CTL_OK) {
+        *rc = ctl_partner_exceptions(a, object);
+    }
 
     if (*rc == CTL_OK) {
         *rc = ctl_partner_bounds(a, object);

@@ -39,7 +39,7 @@ static ngx_int_t ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx);
 static es_rc_t ngx_http_eventsync_find_grant(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t **key);
-static ngx_uint_t ngx_http_eventsync_key_ok(ngx_http_eventsync_ctx_t *ctx,
+static ngx_uint_t ngx_http_eventsync_key_given(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t *key);
 static void ngx_http_eventsync_release(void *data);
 static int64_t ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx,
@@ -299,8 +299,16 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
     if (rc == ES_OK) {
         ctx->grant = key;
 
-        if (ngx_http_eventsync_key_ok(ctx, key)) {
-            return NGX_OK;
+        if (ngx_http_eventsync_key_given(ctx, key)) {
+
+            if (ngx_http_eventsync_check_address(ctx, key) != NGX_OK) {
+                ngx_http_eventsync_release(ctx);
+                return NGX_DECLINED;
+            }
+
+            if (es_key_valid(key, ngx_http_eventsync_now_ms(ctx->worker))) {
+                return NGX_OK;
+            }
         }
 
         ngx_http_eventsync_release(ctx);
@@ -335,26 +343,20 @@ ngx_http_eventsync_find_grant(ngx_http_eventsync_ctx_t *ctx,
 }
 
 
+/* the credential of the request belongs to the key */
+
 static ngx_uint_t
-ngx_http_eventsync_key_ok(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
+ngx_http_eventsync_key_given(ngx_http_eventsync_ctx_t *ctx,
+    const es_key_t *key)
 {
-    int64_t  now;
-
-    now = ngx_http_eventsync_now_ms(ctx->worker);
-
-    if (ctx->token ? es_jwt_expired(&ctx->token->jwt, now)
-                   : !es_apikey_equal(key->digest, ctx->key.digest))
-    {
-        return 0;
+    if (ctx->token) {
+        return !es_jwt_expired(&ctx->token->jwt,
+                               ngx_http_eventsync_now_ms(ctx->worker))
+               && (ctx->token->issuer == NULL
+                   || ngx_http_eventsync_issuer_stands(ctx, ctx->token));
     }
 
-    if (ctx->token && ctx->token->issuer
-        && !ngx_http_eventsync_issuer_stands(ctx, ctx->token))
-    {
-        return 0;
-    }
-
-    return es_key_valid(key, now);
+    return es_apikey_equal(key->digest, ctx->key.digest);
 }
 
 

@@ -13,6 +13,7 @@
 
 #include "keys/apikey.h"
 #include "manage/manage.h"
+#include "registry/registry.h"
 #include "token/issuer.h"
 #include "token/jwt.h"
 
@@ -38,6 +39,9 @@ int64_t ngx_http_eventsync_now_ms(ngx_http_eventsync_worker_t *w);
 int64_t ngx_http_eventsync_store_ms(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_authenticate(ngx_http_eventsync_ctx_t *ctx);
+int ngx_http_eventsync_address(ngx_http_eventsync_ctx_t *ctx, u_char **data);
+ngx_int_t ngx_http_eventsync_check_address(ngx_http_eventsync_ctx_t *ctx,
+    const es_key_t *key);
 ngx_int_t ngx_http_eventsync_admit_address(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_authenticate_client(
     ngx_http_eventsync_ctx_t *ctx, ngx_str_t *id, ngx_str_t *secret);

@@ -10,6 +10,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_problem.h"
 
@@ -679,41 +680,23 @@ ngx_http_eventsync_limit_failed(ngx_http_eventsync_ctx_t *ctx)
 uint64_t
 ngx_http_eventsync_limit_address_key(ngx_http_eventsync_ctx_t *ctx)
 {
-    void                 *data;
-    size_t                len;
-    struct sockaddr      *sockaddr;
-#if (NGX_HAVE_INET6)
-    struct in6_addr      *in6;
-#endif
+    u_char  *data;
+    size_t   len;
 
-    data = NULL;
-    len = 0;
-    sockaddr = ctx->request->connection->sockaddr;
-
-    switch (sockaddr->sa_family) {
+    switch (ngx_http_eventsync_address(ctx, &data)) {
 
     case AF_INET:
-        data = &((struct sockaddr_in *) sockaddr)->sin_addr;
         len = 4;
         break;
 
 #if (NGX_HAVE_INET6)
     case AF_INET6:
-        in6 = &((struct sockaddr_in6 *) sockaddr)->sin6_addr;
-
-        if (IN6_IS_ADDR_V4MAPPED(in6)) {
-            data = &in6->s6_addr[12];
-            len = 4;
-
-        } else {
-            data = in6;
-            len = 8;
-        }
-
+        len = 8;
         break;
 #endif
 
     default: /* all AF_UNIX clients share a key */
+        len = 0;
         break;
     }
 

@@ -212,6 +212,13 @@ ngx_http_eventsync_session_find(ngx_http_eventsync_ctx_t *ctx,
 
     state = es_link_state(key, session->link.digest, session->now_ms);
 
+    if (state != ES_LINK_UNKNOWN
+        && ngx_http_eventsync_check_address(ctx, key) != NGX_OK)
+    {
+        es_access_release(key);
+        return NGX_DECLINED;
+    }
+
     if (state == ES_LINK_WAITS) {
         partner = key->partner;
 

@@ -61,6 +61,19 @@ es_prefix_parse(const char *text, es_prefix_t *prefix)
 }
 
 
+void
+es_prefix_cut(es_prefix_t *prefix)
+{
+    size_t    i;
+    unsigned  bits = prefix->bits;
+
+    for (i = 0; i < sizeof(prefix->bytes); i++) {
+        prefix->bytes[i] &= (uint8_t) (bits >= 8 ? 0xff : 0xff << (8 - bits));
+        bits -= bits >= 8 ? 8 : bits;
+    }
+}
+
+
 bool
 es_prefix_holds(const es_prefix_t *prefix, int family, const uint8_t *bytes)
 {

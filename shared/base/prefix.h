@@ -22,6 +22,9 @@ typedef struct {
 /* Parses "127.0.0.0/8", "fd00::/8" or one address.  False: invalid. */
 bool es_prefix_parse(const char *text, es_prefix_t *prefix);
 
+/* Clears the bits behind the prefix. */
+void es_prefix_cut(es_prefix_t *prefix);
+
 /* True: the address begins with the prefix, or with one of a list. */
 bool es_prefix_holds(const es_prefix_t *prefix, int family,
     const uint8_t *bytes);

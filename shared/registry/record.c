@@ -18,6 +18,7 @@
 #include "limit/gcra.h"
 #include "limit/limit.h"
 #include "limit/quota.h"
+#include "registry/allow_from.h"
 #include "registry/endpoint_members.h"
 #include "registry/exceptions.h"
 #include "registry/member.h"
@@ -26,15 +27,16 @@
 #include "registry/values.h"
 
 #define ES_LIMIT_BURST_MAX  INT64_C(1000000000000000)
+#define ES_LABEL_MAX        64         /* bytes */
 
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "quotas", "disabled", "operations",
-    "allow_http", "allow_addresses", "allow_ports", NULL
+    "allow_http", "allow_addresses", "allow_ports", "allow_from", NULL
 };
 
 static const char  *const  es_key_members[] = {
     "partner", "digest", "scopes", "feeds", "consumers", "expires", "revoked",
-    "link", NULL
+    "link", "allow_from", "label", NULL
 };
 
 static const char  *const  es_feed_members[] = {
@@ -345,7 +347,8 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
         || (rc = es_take_granted(&r, "/publish", out, &out->publish)) != ES_OK
         || (rc = es_take_bool(&r, "/disabled", &out->disabled)) != ES_OK
         || (rc = es_take_operations(&r, out)) != ES_OK
-        || (rc = es_take_exceptions(&r, &out->exceptions)) != ES_OK)
+        || (rc = es_take_exceptions(&r, &out->exceptions)) != ES_OK
+        || (rc = es_take_allow_from(&r, &out->allow_from)) != ES_OK)
     {
         return rc;
     }
@@ -425,6 +428,34 @@ es_take_scopes(es_record_t *r, unsigned *out)
 }
 
 
+/* A label is for people only: no process looks at it. */
+
+static es_rc_t
+es_take_label(es_record_t *r)
+{
+    size_t    i;
+    es_rc_t   rc;
+    es_str_t  label = es_null_str;
+
+    rc = es_take_str(r, "/label", false, &label);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (label.len > ES_LABEL_MAX) {
+        return es_fault(r, "/label", "has more than 64 bytes");
+    }
+
+    for (i = 0; i < label.len; i++) {
+        if ((unsigned char) label.data[i] < 0x20 || label.data[i] == 0x7f) {
+            return es_fault(r, "/label", "has a control character");
+        }
+    }
+
+    return ES_OK;
+}
+
+
 es_rc_t
 es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
     es_str_t *partner, es_problem_t *problem)
@@ -447,6 +478,8 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
         || (rc = es_take_patterns(&r, "/consumers", 0, ES_PATTERNS_MAX,
                                   &out->consumers))
            != ES_OK
+        || (rc = es_take_allow_from(&r, &out->allow_from)) != ES_OK
+        || (rc = es_take_label(&r)) != ES_OK
         || (rc = es_take_time(&r, "/expires", &out->expires_ms)) != ES_OK)
     {
         return rc;

@@ -51,6 +51,12 @@ typedef struct {
     uint16_t     *ports;
 } es_exceptions_t;
 
+/* Addresses from which keys may be used; n is 0: from all. */
+typedef struct {
+    size_t        n;
+    es_prefix_t  *list;
+} es_allow_from_t;
+
 typedef struct {
     es_str_t       name;             /* as a feed's name */
     uint32_t       number;           /* small, dense, never reused; its slot in
@@ -64,6 +70,7 @@ typedef struct {
     es_str_t       operations;       /* feed of its operational events; data is
                                         NULL: none */
     es_exceptions_t  exceptions;
+    es_allow_from_t  allow_from;
     uint64_t       quotas[ES_QUOTAS];
 } es_partner_t;
 
@@ -78,6 +85,7 @@ typedef struct {
     es_patterns_t        feeds;       /* narrows; none: all of the partner's */
     es_patterns_t        consumers;   /* whose checkpoints it moves with
                                          ES_SCOPE_ACK; none: all */
+    es_allow_from_t      allow_from;  /* besides that of the partner */
     int64_t              expires_ms;  /* 0: never */
     int64_t              revoked_ms;  /* 0: not revoked */
     bool                 linked;      /* a dashboard link, or made by one */
@@ -271,6 +279,11 @@ bool es_key_allows(const es_key_t *key, unsigned scope, es_str_t feed);
 /* True if the key is not bound to other consumers.  It does not say that the
    key has ES_SCOPE_ACK. */
 bool es_key_moves(const es_key_t *key, es_str_t consumer);
+
+/* True if the key may be used from the address: by its own list and by its
+   partner's.  `bytes` are in network order, four for AF_INET.  With any other
+   family than AF_INET and AF_INET6 the address is unknown: it is in no list. */
+bool es_key_from(const es_key_t *key, int family, const uint8_t *bytes);
 
 /* True if the key is not expired and not revoked, is no link that waits to be
    redeemed, and its partner is not disabled. */

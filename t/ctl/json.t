@@ -93,6 +93,15 @@ sub good {
     like($key->{key}, qr/^esk_\Q$key->{name}\E_/, 'a key');
     ok(!(grep { $_->{key} } json('key list', ['name', 'partner'])),
         'which is printed once');
+    my $changed = json('key change', ['name', 'label', 'allow_from'],
+        $key->{name}, '--label=billing', '--allow-from=10.0.0.0/8',
+        '--expires=2099-01-01T00:00:00Z');
+    is($changed->{label}, 'billing', 'a label');
+    is($changed->{expires}, '2099-01-01T00:00:00Z', 'an end');
+    $changed = json('key change', ['name'], $key->{name}, '--label=',
+        '--allow-from=any', '--expires=never');
+    ok(!(grep { exists $changed->{$_} } qw(label allow_from expires)),
+        'and all are taken back');
 
     my $link = json('dashboard link', ['name', 'url', 'expires'], 'acme',
         '--url=https://x.example');

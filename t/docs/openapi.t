@@ -23,7 +23,7 @@ my $api = Test::Eventsync::OpenApi->new($text);
 my $asker = Test::Eventsync::Asker->new($t, $api);
 my $coder = JSON::PP->new->utf8->canonical->allow_nonref;
 
-my ($key, $manager, $reader, $writer, $admin, $lost, $lost_link, $epoch, $old, $name,
+my ($key, $manager, $reader, $writer, $admin, $elsewhere, $lost, $lost_link, $epoch, $old, $name,
     $recv);
 prepare();
 served();
@@ -89,6 +89,9 @@ sub prepare {
     $reader = $t->partner_key('acme', scopes => 'read');
     $writer = $t->partner_key('press', publish => 'orders', scopes => 'publish');
     $admin = $t->partner_key('ops', scopes => 'admin');
+    $elsewhere = $t->partner_key('elsewhere', feeds => '*', publish => '*',
+        scopes => 'read,publish,ack,manage,admin');
+    $t->ctl_ok(qw(partner change elsewhere --allow-from=192.0.2.1));
 
     # The records of this key and its partner cannot be read.
     store_of('damaged', sub {
@@ -450,7 +453,11 @@ sub sessions {
         "urn:eventsync:problem:link-$_", "a link that is $_") for sort keys %link;
     ask(400, @post, body => { link => 1 });
     ask(401, @post, body => { link => 'esl_x' });
-    ask(404, @post, body => { link => link_of() }, prefix => '/look');
+    my $link = link_of();
+    $t->ctl_ok(qw(partner change acme --allow-from=192.0.2.1));
+    ask(403, @post, body => { link => $link });
+    $t->ctl_ok(qw(partner change acme --allow-from=any));
+    ask(404, @post, body => { link => $link }, prefix => '/look');
     ask(413, @post, body => 'x' x 70000);
     ask(415, @post, body => '{}', headers => { 'content-type' => 'text/plain' });
     ask(415, @post, body => '{}', headers => { 'Content-Encoding' => 'zip' });
@@ -710,6 +717,8 @@ sub operating {
 
 # Each status that many operations have, wherever it is declared.
 sub refused {
+    my $any_key = qr/^(?:listFeeds|listEventTypes|getEventType|getSchema)$/;
+
     for my $operation ($api->operations) {
         my ($method, $path) = ($operation->{method}, path_of($operation));
         my ($tag) = @{ $operation->{op}{tags} };
@@ -723,7 +732,8 @@ sub refused {
         ask(401, $method => $path, key => undef);
         ask(403, $method => $authorize ? path_of($operation, feed => 'secret') : $path,
             key => $tag eq 'publish' ? $reader : $authorize ? $reader : $writer)
-            if $has->(403);
+            if $has->(403) && $tag ne 'token' && $operation->{id} !~ $any_key;
+        ask(403, $method => $path, $tag eq 'token' ? form_of($elsewhere) : (key => $elsewhere));
         ask(404, $method => path_of($operation, feed => 'none', name => 'ep_none', type => 'none',
             partner => 'none'),
             @as, $operation->{id} eq 'publishEvents' ? (body => $t->event)

@@ -342,6 +342,10 @@ sub partners {
     is(status($token), 404, 'a feed that was taken');
     $t->ctl_ok('partner', 'change', 'acme', '--feeds', 'prices,orders-acme');
     is(status($token), 200, 'and given back');
+    $t->ctl_ok('partner', 'change', 'acme', '--allow-from=192.0.2.1');
+    is(status($token), 403, 'an address that is not in the list of the partner');
+    $t->ctl_ok('partner', 'change', 'acme', '--allow-from=any');
+    is(status($token), 200, 'any address again');
 }
 
 # What is written names no key.

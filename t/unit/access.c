@@ -147,6 +147,9 @@ test_changed(void)
 }
 
 
+static const char  *damage;     /* the text that `silently` writes */
+
+
 /* As a writer that leaves no notes. */
 
 static es_rc_t
@@ -154,7 +157,7 @@ silently(MDB_txn *txn, void *ctx)
 {
     MDB_dbi  dbi = es_env_dbi(store->registry, ES_REGISTRY_OBJECTS);
     MDB_val  key = { strlen(ctx), ctx };
-    MDB_val  text = { 4, (char *) "{\"a\"" };
+    MDB_val  text = { strlen(damage), (void *) (uintptr_t) damage };
 
     return es_env_rc(*(const char *) ctx == 'p'
                      ? mdb_put(txn, dbi, &key, &text, 0)
@@ -167,6 +170,13 @@ test_silent(void)
 {
     const es_key_t  *key;
 
+    damage = "{\"allow_from\":[\"nowhere\"]}";
+    is_int(es_env_update(store->registry, silently, (char *) "pacme"), ES_OK,
+           "the partner's list of addresses is damaged");
+    changed(ES_KIND_ENDPOINT, "ep_b", "{}");
+    missing(ES_CORRUPT, "the key is not admitted");
+
+    damage = "{\"a\"";
     is_int(es_env_update(store->registry, silently, (char *) "pacme"), ES_OK,
            "the partner's record is damaged");
     changed(ES_KIND_ENDPOINT, "ep_b", "{}");

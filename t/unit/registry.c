@@ -138,8 +138,6 @@ test_partner(void)
     wrong(ES_KIND_PARTNER, "", "\"publish\":[1]", "/publish/0");
     wrong(ES_KIND_PARTNER, "", "\"disabled\":1", "/disabled");
     wrong(ES_KIND_PARTNER, "", "\"operations\":1", "/operations");
-    wrong(ES_KIND_PARTNER, "", "\"operations\":\"A\"", "/operations");
-    wrong(ES_KIND_PARTNER, "", "\"operations\":\"none\"", "/operations");
     wrong(ES_KIND_PARTNER, "", "\"limits\":[]", "/limits");
     wrong(ES_KIND_PARTNER, "", "\"limits\":{\"x\":{}}", "/limits/x");
     wrong(ES_KIND_PARTNER, "", "\"limits\":{\"poll\":1}", "/limits/poll");
@@ -165,6 +163,23 @@ test_partner(void)
     wrong(ES_KIND_PARTNER, "",
           "\"limits\":{\"backfill\":{\"rate\":\"1r/s\"}}",
           "/limits/backfill/rate");
+}
+
+
+static void
+test_allow_from(void)
+{
+    wrong(ES_KIND_PARTNER, "", "\"allow_from\":[]", "/allow_from");
+    wrong(ES_KIND_PARTNER, "", "\"allow_from\":\"10.0.0.0/8\"",
+          "/allow_from");
+    wrong(ES_KIND_PARTNER, "", "\"allow_from\":[\"10.0.0.1\",1]",
+          "/allow_from/1");
+    wrong(ES_KIND_PARTNER, "", "\"allow_from\":[\"10.0.0.1/31\"]",
+          "/allow_from/0");
+    wrong(ES_KIND_PARTNER, "", "\"allow_from\":[\"::ffff:10.0.0.0/104\"]",
+          "/allow_from/0");
+    wrong(ES_KIND_PARTNER, "", "\"operations\":\"A\"", "/operations");
+    wrong(ES_KIND_PARTNER, "", "\"operations\":\"none\"", "/operations");
 }
 
 
@@ -198,6 +213,14 @@ test_key(void)
     wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"revoked\":1",
           "/revoked");
     wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"url\":\"x\"", "/url");
+    wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"allow_from\":[]",
+          "/allow_from");
+    wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"label\":\"\"", "/label");
+    wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"label\":\"a\\nb\"",
+          "/label");
+    wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"label\":\""
+          "12345678901234567890123456789012345678901234567890123456789012345"
+          "\"", "/label");
 }
 
 
@@ -774,6 +797,7 @@ main(void)
     es_registry_free(registry);
 
     test_partner();
+    test_allow_from();
     test_key();
     test_default_schedule();
     test_body();
