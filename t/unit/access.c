@@ -181,6 +181,8 @@ test_silent(void)
            "the partner's record is damaged");
     changed(ES_KIND_ENDPOINT, "ep_b", "{}");
     missing(ES_CORRUPT, "the key is not admitted");
+    is_int(es_access_find_partner(access, es_lit("acme"), &key), ES_CORRUPT,
+           "nor is the partner without a key");
 
     is_int(es_env_update(store->registry, silently, (char *) "k" ID), ES_OK,
            "the key's record is removed without a note");
@@ -192,6 +194,57 @@ test_silent(void)
     es_access_free(access);
     ok(es_key_valid(key, 0), "and stays until it is released");
     es_access_release(key);
+}
+
+
+/* A partner without a key. */
+
+static const es_key_t *
+partner(const char *name)
+{
+    const es_key_t  *key = NULL;
+
+    is_int(es_access_find_partner(access, es_str(name), &key), ES_OK, name);
+
+    return key;
+}
+
+
+static void
+test_partner(void)
+{
+    const es_key_t  *one, *again, *two;
+
+    is_int(es_access_find_partner(access, es_lit("nobody"), &one),
+           ES_NOT_FOUND, "a partner who does not exist");
+    is_int(es_access_find_partner(access, es_lit(ID), &one), ES_NOT_FOUND,
+           "a key's id is no partner");
+
+    one = partner("acme");
+    again = partner("acme");
+    two = partner("other");
+
+    ok(one == again, "the partner is remembered");
+    is_int(one->number, 0, "it is no key of the registry");
+    is_str(one->partner->name, "acme", "its name");
+    ok(es_key_allows(one, ES_SCOPE_READ, es_lit("orders")), "its feed");
+    ok(!es_key_allows(one, ES_SCOPE_READ, es_lit("prices")), "no other feed");
+    ok(!es_key_allows(two, ES_SCOPE_READ, es_lit("orders")),
+       "another partner lacks it");
+    is_int(one->id[0], ES_ACCESS_NO_KEY, "its id is no key's");
+    is_int((int64_t) strlen(one->id), ES_KEYID_LEN, "but as long");
+    ok(strcmp(one->id, two->id) != 0, "and no other partner's");
+    ok(es_key_valid(one, INT64_MAX), "it does not expire");
+
+    changed(ES_KIND_PARTNER, "acme", "{\"disabled\":true}");
+    es_access_release(again);
+    again = partner("acme");
+    ok(again != one && !es_key_valid(again, 0), "a change is seen at once");
+
+    changed(ES_KIND_PARTNER, "acme", "{\"disabled\":false}");
+    es_access_release(one);
+    es_access_release(again);
+    es_access_release(two);
 }
 
 
@@ -220,6 +273,7 @@ main(void)
 
     test_unconcerned();
     test_changed();
+    test_partner();
     test_silent();
 
     es_store_close(store);
