@@ -78,7 +78,8 @@ JOBS             ?= 3
 PARALLEL          = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 DEBIAN           ?= bookworm trixie
 # This is the last svix with a verifier of its own instead of standardwebhooks.
-VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1
+# jose is an issuer of tokens, for t/module/issuers_jose.t.
+VERIFIERS         = standardwebhooks@1.0.0 svix@1.76.1 jose@6.2.18
 
 # Readers of streams, for t/module/sse_clients.t; the second needs Node.js 22.
 READERS           = eventsource@4.1.1 eventsource5@npm:eventsource@5.1.5 \
@@ -255,7 +256,7 @@ bench-deps:
 	sh ./install-deps.sh bench
 	$(MAKE) $(PARALLEL) tools module bench
 
-# Independent verifiers of our signatures, from npm.  Where npm's registry
+# Independent verifiers of our signatures, and an issuer, from npm.  Where npm's registry
 # cannot be reached, their tests are skipped.
 verifier: $(BUILD)/node_modules/svix/package.json
 

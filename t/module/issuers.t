@@ -109,6 +109,7 @@ http {
         eventsync_issuer urn:two jwks=%%TESTDIR%%/two.json aud=$aud typ=JWT
             partner=bolt scopes=read,manage;
         location /v1/ { $all }
+        location = /ops/metrics { eventsync_metrics on; eventsync_auth off; }
     }
     server {
         listen 127.0.0.1:%%PORT_1%%;
@@ -377,8 +378,13 @@ sub replaced {
     };
 
     is(status($token{$_}), 200, "$_ is good") for qw(ec ed);
+    my $call = $t->http_start(GET => '/v1/feeds/prices/events?from=latest&wait=60',
+        { authorization => 'Bearer ' . token() });
+    $t->waiting(1);
     keys_are('jwks', @jwk{qw(ed other)});
     $becomes->(401, $token{ec}, 'a removed key ends its tokens');
+    $t->publish('prices', { subject => 'b' });
+    is($t->http_end($call)->{status}, 401, 'also that of a request that waits');
     is(status($token{ed}), 200, 'others stay');
     is(status(token(key => 'other')), 200, 'a new key is good');
 
