@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+/*
+ * Splits, decodes and verifies a JWS for jwt.c and foreign.c.
+ */
+
 #include <jose/b64.h>
 #include <jose/jws.h>
 
