@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_trace.h"
 
@@ -27,6 +28,8 @@ static ngx_int_t ngx_http_eventsync_problem_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_trace_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_eventsync_issuer_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_events_variable(ngx_http_request_t *r,
@@ -44,6 +47,10 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("eventsync_key"), NULL, ngx_http_eventsync_key_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("eventsync_issuer"), NULL,
+      ngx_http_eventsync_issuer_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("eventsync_feed"), NULL, ngx_http_eventsync_feed_variable,
@@ -257,6 +264,31 @@ ngx_http_eventsync_key_variable(ngx_http_request_t *r,
     }
 
     ngx_http_eventsync_variable(v, ctx->key.id, ngx_strlen(ctx->key.id));
+
+    return NGX_OK;
+}
+
+
+/* the request keeps its token until after it is logged */
+
+static ngx_int_t
+ngx_http_eventsync_issuer_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    es_str_t                   iss;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    if (ctx == NULL || ctx->partner == 0 || ctx->token == NULL
+        || ctx->token->issuer == NULL)
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    iss = es_issuer_conf(ctx->token->issuer)->iss;
+    ngx_http_eventsync_variable(v, iss.data, iss.len);
 
     return NGX_OK;
 }

@@ -96,7 +96,7 @@ sub configure {
     $t->write_file_expand('nginx.conf', <<"CONF");
 events { }
 http {
-    log_format who '\$eventsync_partner \$eventsync_key \$status';
+    log_format who '\$eventsync_partner \$eventsync_key \$eventsync_issuer \$status';
     access_log %%TESTDIR%%/access.log who;
     error_log %%TESTDIR%%/error.log info;
     large_client_header_buffers 4 32k;
@@ -195,8 +195,8 @@ sub accepted {
     is(status($token, undef, 1), 401, 'not in a server without the issuer');
     is(status($token, '/v1/feeds/orders-bolt/events'), 404,
         'nor for a feed of another partner');
-    ok(wait_for(sub { $t->read_file('access.log') =~ /^acme - 200$/m }),
-        'the access log has the partner, and no key');
+    ok(wait_for(sub { $t->read_file('access.log') =~ /^acme - \Q$iss\E 200$/m }),
+        'the access log has the partner and the issuer, and no key');
     is(scalar(@{ $json->decode(get($token, '/v1/feeds')->{body})->{feeds} }), 2,
         'it reads what its partner reads');
     is(status($token, '/v1/status'), 200, 'and its status');
