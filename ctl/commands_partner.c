@@ -97,6 +97,12 @@ static const ctl_option_row_t  ctl_key_create_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_key_list_rows[] = {
+    { "unused-for", "90d", "only those that could be used but were not, for "
+      "this time", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 static const ctl_option_row_t  ctl_key_change_rows[] = {
     { "allow-from", "CIDR,...", "the addresses from which it may be used, or "
       "any: those of its partner", CTL_FREE },
@@ -122,10 +128,11 @@ const ctl_command_t  ctl_key_commands[] = {
       "key create acme --scopes=read --label=billing "
       "--allow-from=203.0.113.0/24" },
 
-    { .name = "key list", .run = ctl_object_list, .kind = ES_KIND_KEY,
-      .about = "list the keys",
+    { .name = "key list", .run = ctl_key_list, .kind = ES_KIND_KEY,
+      .options = ctl_key_list_rows,
+      .about = "list the keys, with their last use",
       .json = "one key a line, without its secret", .stream = true,
-      .examples = "key list" },
+      .examples = "key list\nkey list --unused-for=90d" },
 
     { .name = "key change", .run = ctl_key_change, .kind = ES_KIND_KEY,
       .arguments = "KEY", .options = ctl_key_change_rows,

@@ -220,6 +220,7 @@ int ctl_partner_create(ctl_t *ctl, int argc, char **argv);
 int ctl_partner_change(ctl_t *ctl, int argc, char **argv);
 
 int ctl_key_create(ctl_t *ctl, int argc, char **argv);
+int ctl_key_list(ctl_t *ctl, int argc, char **argv);
 int ctl_key_change(ctl_t *ctl, int argc, char **argv);
 int ctl_key_revoke(ctl_t *ctl, int argc, char **argv);
 

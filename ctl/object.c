@@ -19,7 +19,7 @@
 #include "registry/endpoint_members.h"
 #include "registry/object.h"
 
-#define CTL_SHOWN  5               /* members of a record in a list */
+#define CTL_SHOWN  4               /* members of a record in a list */
 
 
 /* The option of the member that is at fault as a whole; NULL: none. */
@@ -199,21 +199,35 @@ ctl_object_unverified(json_t *object)
 }
 
 
+void
+ctl_object_columns(const char *name, const json_t *json,
+    const char *const *columns)
+{
+    char  *text;
+
+    (void) printf("%-24s", name);
+
+    for ( ; *columns != NULL; columns++) {
+        text = json_dumps(json_object_get(json, *columns),
+                          JSON_COMPACT | JSON_ENCODE_ANY);
+        (void) printf(" %s=%s", *columns, text ? text : "-");
+        free(text);
+    }
+}
+
+
 /* Prints one record: its JSON with the name, or its name and some members. */
 
 static int
 ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
 {
-    int       i;
     bool      ok;
-    char     *text;
     json_t   *json;
     es_rc_t   es;
     es_buf_t  buf = { 0 };
 
-    const char  *column, *shown[][CTL_SHOWN + 1] = {
+    static const char  *const  shown[][CTL_SHOWN + 1] = {
         [ES_KIND_PARTNER] = { "feeds", "publish", "disabled" },
-        [ES_KIND_KEY] = { "partner", "scopes", "label", "expires", "revoked" },
         [ES_KIND_ENDPOINT] = { "partner", "url", "feeds" },
         [ES_KIND_FEED] = { "schema", "revision", "created" }
     };
@@ -243,16 +257,7 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
         return ok ? CTL_OK : ctl_fail(CTL_FAILED, "out of memory");
     }
 
-    (void) printf("%-24s", name);
-
-    for (i = 0; i < CTL_SHOWN && shown[kind][i] != NULL; i++) {
-        column = shown[kind][i];
-        text = json_dumps(json_object_get(json, column),
-                          JSON_COMPACT | JSON_ENCODE_ANY);
-        (void) printf(" %s=%s", column, text ? text : "-");
-        free(text);
-    }
-
+    ctl_object_columns(name, json, shown[kind]);
     (void) puts(ctl_object_unverified(json) ? " unverified" : "");
     json_decref(json);
 

@@ -26,6 +26,11 @@ int ctl_object_result(ctl_t *ctl, es_kind_t kind, const char *name);
    it comes more likely from an empty shell variable. */
 int ctl_allow_from(const char *text, json_t *object);
 
+/* Prints the name and some members of a record, without the end of the line.
+   The list of members ends with NULL; one that the record lacks is "-". */
+void ctl_object_columns(const char *name, const json_t *json,
+    const char *const *columns);
+
 /* Loads the registry of the open store without decrypting secrets.  CTL_FAILED
    with a message. */
 int ctl_registry_load(ctl_t *ctl, es_registry_t **registry);

@@ -177,11 +177,21 @@ ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx)
 es_rc_t
 ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w)
 {
+    es_rc_t  rc;
+
     if (w->access == NULL) {
         w->access = es_access_create(w->es);
 
         if (w->access == NULL) {
             return ES_NOMEM;
+        }
+
+        rc = es_access_record(w->access);
+
+        if (rc != ES_OK) {
+            ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                          "eventsync cannot record when keys are used: %s",
+                          es_reason(rc));
         }
     }
 
@@ -273,6 +283,7 @@ static ngx_int_t
 ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 {
     es_rc_t              rc;
+    int64_t              now;
     const es_key_t      *key;
     ngx_pool_cleanup_t  *cln;
 
@@ -306,7 +317,10 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
                 return NGX_DECLINED;
             }
 
-            if (es_key_valid(key, ngx_http_eventsync_now_ms(ctx->worker))) {
+            now = ngx_http_eventsync_now_ms(ctx->worker);
+
+            if (es_key_valid(key, now)) {
+                es_access_use(ctx->worker->access, key, now);
                 return NGX_OK;
             }
         }

@@ -16,7 +16,7 @@
  * neither a consumer's checkpoint nor an endpoint's progress is ahead of the
  * log that it points into, and the registry has given every number by which the
  * log names a publisher.  A backup leaves out what a store makes again by
- * itself (ids/, pages/, bell).  It holds the ids of the keys of secrets and
+ * itself (ids/, pages/, bell, used).  It holds the ids of the keys of secrets and
  * never the keys.
  *
  * All functions block for the disk.  Their problem names the file that failed

@@ -28,6 +28,7 @@
 #include "log/chunk.h"
 #include "log/id_index.h"
 #include "open/open.h"
+#include "registry/used_keys.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"
@@ -178,6 +179,11 @@ es_store_create(const char *path, es_problem_t *problem)
     }
 
     (void) close(fd);
+
+    rc = es_used_keys_make(path);
+    if (rc != ES_OK) {
+        return es_store_problem(problem, rc);
+    }
 
     /* written last: a directory without a format file is not a store */
 
@@ -490,6 +496,12 @@ es_store_open(const char *path, unsigned flags, es_store_t **out,
         if (rc != ES_OK) {
             rc = es_store_problem(problem, rc);
         }
+    }
+
+    /* Of a store that an earlier version made, a worker could not make it. */
+
+    if (rc == ES_OK && (flags & ES_STORE_ADMIN) != 0) {
+        (void) es_used_keys_make(path);
     }
 
     if (rc != ES_OK) {

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "open/rights.h"
+#include "registry/used_keys.h"
 #include "store/store.h"
 
 typedef struct {
@@ -39,7 +40,8 @@ static const es_right_t  es_rights[] = {
 };
 
 /* Files that processes write which only read the rest. */
-static const char  *const  es_shared_files[] = { "lock.mdb", "bell" };
+static const char  *const  es_shared_files[] = { "lock.mdb", "bell",
+    "used" };
 
 
 static es_rc_t
@@ -183,6 +185,11 @@ es_rights_dir(int at, const es_right_t *right, const es_rights_t *rights,
                             problem);
     }
 
+    if (rc == ES_OK) {
+        rc = es_rights_file(fd, ".", "used", user, group, right->mode,
+                            problem);
+    }
+
     (void) close(fd);
 
     return rc;
@@ -203,6 +210,11 @@ es_store_rights(const char *path, const es_rights_t *rights,
     }
 
     (void) close(bell);
+
+    rc = es_used_keys_make(path);
+    if (rc != ES_OK) {
+        return es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
+    }
 
     at = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at == -1) {
@@ -289,6 +301,7 @@ es_rights_check_files(const es_rights_check_t *check, int fd,
     if (strcmp(right->dir, ".") == 0) {
         es_rights_compare_file(check, fd, right, "format", group);
         es_rights_compare_file(check, fd, right, "bell", group);
+        es_rights_compare_file(check, fd, right, "used", group);
         (void) close(fd);
         return ES_OK;
     }

@@ -28,7 +28,7 @@ typedef struct {
 
 /*
  * Gives the store at `path` these rights, and makes what may be lost: `ids`,
- * `pages` and `bell`.  All files belong to the caller's user then, except those
+ * `pages`, `bell` and `used`.  All files belong to the caller's user then, except those
  * of the dispatcher.  Processes may have the store open, but not this one.
  *
  * ES_IO with a problem: the system refused, or an entry is no file or directory

@@ -20,6 +20,7 @@
 #include "registry/object.h"
 #include "registry/record.h"
 #include "registry/unchanged.h"
+#include "registry/used_keys.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -33,6 +34,8 @@ typedef struct {
     es_str_t      key_text;        /* both as they are stored */
     es_str_t      partner_text;
     uint64_t      same;
+    int64_t       used_ms;         /* last recorded use; only of the thread
+                                      that has the object */
     unsigned      refs;
     es_pool_t     pool;
 } es_access_entry_t;
@@ -43,6 +46,8 @@ struct es_access {
                                       0: never */
     uint64_t            same;
     uint64_t            changes;
+    bool                records;   /* `used` is open */
+    es_used_keys_t      used;
     es_access_entry_t  *slots[ES_ACCESS_SLOTS];
 };
 
@@ -85,7 +90,43 @@ es_access_free(es_access_t *access)
         es_access_unref(access->slots[i]);
     }
 
+    if (access->records) {
+        es_used_keys_close(&access->used);
+    }
+
     free(access);
+}
+
+
+es_rc_t
+es_access_record(es_access_t *access)
+{
+    es_rc_t  rc;
+
+    rc = es_used_keys_open(access->store->path, true, &access->used);
+    access->records = rc == ES_OK;
+
+    return rc;
+}
+
+
+void
+es_access_use(es_access_t *access, const es_key_t *key, int64_t now_ms)
+{
+    es_access_entry_t  *entry = (es_access_entry_t *) (uintptr_t) key;
+
+    if (now_ms - entry->used_ms < ES_ACCESS_USE_MS || !access->records) {
+        return;
+    }
+
+    /* a partner without a key, whose token another server issued, has no
+       number */
+
+    if (key->number != 0) {
+        es_used_keys_set(&access->used, key->number, now_ms);
+    }
+
+    entry->used_ms = now_ms;
 }
 
 

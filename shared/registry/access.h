@@ -46,6 +46,16 @@ es_rc_t es_access_find(es_access_t *access, const char *id,
     const es_key_t **key);
 void es_access_release(const es_key_t *key);
 
+#define ES_ACCESS_USE_MS  (3600 * 1000)
+
+/* From now on es_access_use() records uses (used_keys.h).  Outcomes are those
+   of es_used_keys_open(); without the file nothing is recorded. */
+es_rc_t es_access_record(es_access_t *access);
+
+/* Says that a key that was found is used now.  It writes to the file once an
+   hour for each key, so that a request costs a comparison. */
+void es_access_use(es_access_t *access, const es_key_t *key, int64_t now_ms);
+
 /*
  * The same for a partner, for a credential that is not a key of the registry:
  * a key with the number 0, all scopes and all feeds of the partner, which never

@@ -241,6 +241,7 @@ my @writers = (
     ['.', undef, undef, []],
     ['format', [], \@roles],
     ['bell', \@roles, \@roles],
+    ['used', \@roles, \@roles],
     ['log', undef, undef, \@publishers],
     ['log/data.mdb', \@publishers, \@roles],
     ['log/lock.mdb', \@roles, \@roles],
@@ -284,7 +285,7 @@ is_deeply([grep { !$tried{$_} } @paths], [], 'no file is left out');
 # files that come later
 
 unlink map { $t->store . "/$_" } qw(log/lock.mdb registry/lock.mdb
-    checkpoints/lock.mdb delivery/lock.mdb delivery/owner bell ids/0
+    checkpoints/lock.mdb delivery/lock.mdb delivery/owner bell used ids/0
     ids/control pages/data.mdb pages/lock.mdb);
 rmdir $t->store . "/$_" for qw(ids pages);
 my ($rc, undef, $err) = ctl_as($t, 'poller', {}, 'feed', 'list');
