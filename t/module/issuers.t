@@ -107,8 +107,9 @@ http {
         eventsync_issuer $iss jwks=%%TESTDIR%%/jwks.json aud=$aud
             partner_claim=partner;
         eventsync_issuer urn:two jwks=%%TESTDIR%%/two.json aud=$aud typ=JWT
-            partner=bolt scopes=read,manage;
+            partner=bolt scopes=read,manage,admin;
         location /v1/ { $all }
+        location = /operator/metrics { eventsync_metrics on; }
         location = /ops/metrics { eventsync_metrics on; eventsync_auth off; }
     }
     server {
@@ -318,6 +319,11 @@ sub issuers {
     is(status($two, '/v1/feeds/orders-bolt/events'), 200, 'the other issuer');
     is(status($two), 404, 'has one partner, whatever its claims say');
     is(status($two, '/v1/endpoints'), 200, 'and may manage');
+    is(status($two, '/operator/metrics'), 403, 'but not what its scope lacks');
+    is(status(token(key => 'other', header => { typ => 'JWT' }, claims => {
+        %two, scope => 'admin' }), '/operator/metrics'), 200, 'admin, where both have it');
+    is(status(token(claims => { scope => 'read admin' }), '/operator/metrics'), 403,
+        'not where the directive lacks it');
     refused('a key of the other issuer', token(signer => 'other',
         header => { kid => 'other' }), qr/"kid" is none/);
     refused('for the other issuer', token(claims => \%two), qr/"typ"/);
