@@ -345,6 +345,10 @@ sub partners {
     refused('a disabled partner', $token);
     $t->ctl_ok('partner', 'change', 'acme', '--enabled');
     is(status($token), 200, 'an enabled one');
+    $t->ctl_ok('partner', 'change', 'acme', '--allow-from=192.0.2.1');
+    is(status($token), 403, 'an address that the partner does not have');
+    $t->ctl_ok('partner', 'change', 'acme', '--allow-from=any');
+    is(status($token), 200, 'any address');
     $t->ctl_ok('partner', 'change', 'acme', '--feeds', 'orders-acme');
     is(status($token), 404, 'a feed that was taken');
     $t->ctl_ok('partner', 'change', 'acme', '--feeds', 'prices,orders-acme');
