@@ -515,6 +515,13 @@ for my $commit (1 .. 10) {
     my ($text) = rest($s);
     like($text, qr/\n\{"error":\{"type":"[^"]*:unauthorized"/,
         'a key that is revoked meanwhile');
+
+    $mine = $t->partner_key('mover', feeds => 'orders', scopes => 'read');
+    $s = stalled('/v1/feeds/orders/backfill', $mine);
+    $t->ctl_ok(qw(partner change mover --allow-from=192.0.2.1));
+    ($text) = rest($s);
+    like($text, qr/\n\{"error":\{"type":"[^"]*:forbidden"/,
+        'an address that is no longer allowed');
 }
 
 ###############################################################################

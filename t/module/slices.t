@@ -341,6 +341,7 @@ my %cuts = (
     again => sub { $t->ctl_ok('feed', 'remove', $_[0]); $t->feed($_[0]);
         fill($_[0], 800) },
     revoke => sub { $t->ctl_ok('key', 'revoke', $_[2]) },
+    address => sub { $t->ctl_ok('key', 'change', $_[2], '--allow-from=192.0.2.1') },
 );
 for my $cut (sort keys %cuts) {
     my $feed = 'cut' . $n++;
