@@ -47,6 +47,16 @@ static ngx_str_t  ngx_http_eventsync_x_reset =
 ngx_int_t
 ngx_http_eventsync_limit_headers(ngx_http_eventsync_ctx_t *ctx)
 {
+    ngx_uint_t  i;
+
+    /* a limit may have been taken away while the request waited */
+
+    for (i = 0; i < ES_POLICIES_ALL; i++) {
+        if (ctx->limit.rates[i].burst == 0) {
+            ctx->limit.asked &= ~(1u << i);
+        }
+    }
+
     if (ctx->limit.asked == 0) {
         return NGX_OK;
     }

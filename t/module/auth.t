@@ -220,4 +220,30 @@ $t->ctl_ok('key', 'revoke', substr($late, 4, 10));
 $t->send_all($sock, substr($event, 10));
 like($t->read_all($sock), qr{^HTTP/1\.1 401 }, 'revoked while it uploaded');
 
+###############################################################################
+# a limit that is taken away from a request that waits
+
+my $limited = $t->partner_key('carl', feeds => 'prices', limit_poll => '60r/m,burst=9');
+my ($carl) = $limited =~ /^esk_([a-z2-7]{10})_/;
+my $hold = sub {
+    my $sock = $t->http_start(GET => "$prices?from=latest&wait=60",
+        { authorization => "Bearer $limited" });
+    wait_for(sub { $t->http(GET => '/ops/metrics')->{body}
+        =~ /^eventsync_http_waiting_requests\{kind="poll"\} 1$/m }, 20) or die;
+    return $sock;
+};
+
+my $held = $hold->();
+$t->ctl_ok(qw(partner change carl --limit-poll=default));
+is(post('/open/feeds/prices/events')->{status}, 201, 'published');
+$answer = $t->http_end($held);
+is($answer->{status}, 200, 'a held poll of a partner without a limit now');
+is($answer->{headers}{ratelimit}, undef, '... is told none');
+
+$t->ctl_ok(qw(partner change carl), '--limit-poll=60r/m,burst=9');
+$held = $hold->();
+$t->ctl_ok(qw(key revoke), $carl);
+is($t->http_end($held)->{status}, 401,
+    'a held poll of a limited partner whose key is revoked');
+
 done_testing();
