@@ -94,6 +94,15 @@ static const ctl_option_row_t  ctl_key_create_rows[] = {
       "of its partner", CTL_FREE },
     { "label", "TEXT", "what it is for, at most 64 bytes; default: none",
       CTL_FREE },
+    { "certificate", "FILE", "register this client certificate in place of "
+      "making a key: a PEM file", CTL_FREE },
+    { "fingerprint", "SHA256", "the certificate with this fingerprint",
+      CTL_FREE },
+    { "subject", "DN", "certificates of this subject and --issuer, as "
+      "openssl prints them with -nameopt RFC2253", CTL_FREE },
+    { "uri", "URI", "certificates with this URI among their alternative "
+      "names", CTL_FREE },
+    { "issuer", "DN", "the issuer of --subject or --uri", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 
@@ -120,13 +129,15 @@ static const ctl_option_row_t  ctl_key_revoke_rows[] = {
 const ctl_command_t  ctl_key_commands[] = {
     { .name = "key create", .run = ctl_key_create, .kind = ES_KIND_KEY,
       .arguments = "PARTNER", .options = ctl_key_create_rows,
-      .about = "create a key and print it; it cannot be printed again",
+      .about = "create a key and print it once; or register a certificate",
       .json = "the record, with the key",
       .examples = "key create acme --scopes=read\n"
       "key create acme --scopes=publish --feeds=acme-in "
       "--expires=2027-01-01T00:00:00Z\n"
       "key create acme --scopes=read --label=billing "
-      "--allow-from=203.0.113.0/24" },
+      "--allow-from=203.0.113.0/24\n"
+      "key create acme --scopes=read --certificate=acme.pem\n"
+      "key create acme --scopes=read --uri=spiffe://acme.example/poller" },
 
     { .name = "key list", .run = ctl_key_list, .kind = ES_KIND_KEY,
       .options = ctl_key_list_rows,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * API keys of partners: created, changed, and revoked, also with the endpoints
- * that they have made.
+ * API keys and client certificates of partners: created, changed, and revoked,
+ * also with the endpoints that they have made.
  *
  * The store has only a digest of a key, so that a key can be printed only when
  * it is created.
@@ -12,6 +12,7 @@
 
 #include "advice.h"
 #include "base/clock.h"
+#include "key_certificate.h"
 #include "log/store_clock.h"
 #include "object.h"
 
@@ -34,25 +35,15 @@ ctl_key_named(const char *option, const char *noun, const char *text)
 }
 
 
-static void
-ctl_key_print(ctl_t *ctl, const char *key)
-{
-    if (ctl->json) {
-        (void) json_object_set_new(ctl->result, "key", json_string(key));
-    } else {
-        (void) printf("%s\n", key);
-    }
-}
-
-
 /* The options of `key create` and `key change`; NULL: not given. */
 typedef struct {
-    const char  *scopes;
-    const char  *feeds;
-    const char  *consumers;
-    const char  *expires;
-    const char  *from;
-    const char  *label;
+    const char              *scopes;
+    const char              *feeds;
+    const char              *consumers;
+    const char              *expires;
+    const char              *from;
+    const char              *label;
+    ctl_certificate_args_t   certificate;
 } ctl_key_args_t;
 
 
@@ -114,6 +105,12 @@ ctl_key_record(const ctl_key_args_t *a, const char *partner,
                                    ctl_list(a->consumers));
     }
 
+    if (ctl_certificate_given(&a->certificate)) {
+        (void) json_object_set_new(object, "certificate",
+                                   ctl_certificate_member(&a->certificate,
+                                                          digest));
+    }
+
     *rc = ctl_key_members(a, object);
 
     if (*rc != CTL_OK) {
@@ -122,6 +119,38 @@ ctl_key_record(const ctl_key_args_t *a, const char *partner,
     }
 
     return object;
+}
+
+
+/* Makes the key, or takes the name of a certificate.  `text` stays empty if it
+   is a certificate. */
+
+static int
+ctl_key_make(const ctl_key_args_t *a, char text[ES_APIKEY_LEN + 1],
+    es_apikey_t *key)
+{
+    text[0] = '\0';
+
+    if (ctl_certificate_given(&a->certificate)) {
+        return ctl_certificate_read(&a->certificate, key);
+    }
+
+    return es_apikey_create(text, key) == ES_OK
+           ? CTL_OK : ctl_fail(CTL_FAILED, "cannot get random bytes");
+}
+
+
+/* Prints the key, or the id of a certificate.  A document has the id. */
+
+static void
+ctl_key_print(ctl_t *ctl, const char *text, const char *id)
+{
+    if (!ctl->json) {
+        (void) printf("%s\n", text[0] != '\0' ? text : id);
+
+    } else if (text[0] != '\0') {
+        (void) json_object_set_new(ctl->result, "key", json_string(text));
+    }
 }
 
 
@@ -141,6 +170,11 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
         { "expires", &a.expires },
         { "allow-from", &a.from },
         { "label", &a.label },
+        { "certificate", &a.certificate.file },
+        { "fingerprint", &a.certificate.fingerprint },
+        { "subject", &a.certificate.subject },
+        { "issuer", &a.certificate.issuer },
+        { "uri", &a.certificate.uri },
         { NULL, NULL }
     };
 
@@ -154,8 +188,9 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
                         "--scopes=read,publish");
     }
 
-    if (es_apikey_create(text, &key) != ES_OK) {
-        return ctl_fail(CTL_FAILED, "cannot get random bytes");
+    rc = ctl_key_make(&a, text, &key);
+    if (rc != CTL_OK) {
+        return rc;
     }
 
     object = ctl_key_record(&a, argv[0], &key, &rc);
@@ -165,7 +200,7 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        ctl_key_print(ctl, text);
+        ctl_key_print(ctl, text, key.id);
         ctl_advise_key(ctl, key.id);
     }
 

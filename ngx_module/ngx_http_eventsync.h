@@ -99,6 +99,7 @@ typedef struct ngx_http_eventsync_exporter_s  ngx_http_eventsync_exporter_t;
 typedef struct ngx_http_eventsync_loc_conf_s  ngx_http_eventsync_loc_conf_t;
 typedef struct ngx_http_eventsync_otlp_conf_s  ngx_http_eventsync_otlp_conf_t;
 typedef struct ngx_http_eventsync_pages_s  ngx_http_eventsync_pages_t;
+typedef struct ngx_http_eventsync_peer_s  ngx_http_eventsync_peer_t;
 typedef struct ngx_http_eventsync_problem_s  ngx_http_eventsync_problem_t;
 typedef struct ngx_http_eventsync_publish_s  ngx_http_eventsync_publish_t;
 typedef struct ngx_http_eventsync_reading_s  ngx_http_eventsync_reading_t;
@@ -129,6 +130,9 @@ struct ngx_http_eventsync_ctx_s {
 
     es_apikey_t                       key;        /* id "": none */
     ngx_http_eventsync_token_t       *token;      /* NULL: the key itself */
+    ngx_http_eventsync_peer_t        *peer;       /* NULL: no certificate */
+    ngx_uint_t                        certified;  /* unsigned  certified:1; the
+                                                     certificate is the key */
     const es_key_t                   *grant;      /* see _auth */
     ngx_uint_t                        granted;    /* unsigned  granted:1 */
     int64_t                           expires_ms; /* 0: never */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Who sends a request: API keys, and the access tokens that were issued for
- * them, are looked up in the registry, as it is at that moment (access.h).
+ * Who sends a request: API keys, the access tokens that were issued for them,
+ * and client certificates (_peer) are looked up in the registry, as it is at
+ * that moment (access.h).
  *
  * A token of an external issuer names a partner, not a key. The request then
  * has the partner's grant, which the token's scope narrows.
@@ -138,6 +139,13 @@ ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx)
 
     partner = ctx->grant->partner;
 
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_BOTH
+        && ngx_http_eventsync_peer_admit(ctx) != NGX_OK)
+    {
+        ngx_http_eventsync_release(ctx);
+        return NGX_DECLINED;
+    }
+
     ctx->expires_ms = ngx_http_eventsync_expires(ctx, ctx->grant);
     ctx->partner = partner->number;
     ctx->partner_name.len = ngx_min(partner->name.len, sizeof(ctx->name));
@@ -206,6 +214,13 @@ ngx_http_eventsync_credential(ngx_http_eventsync_ctx_t *ctx)
     ngx_table_elt_t  *h;
 
     h = ctx->request->headers_in.authorization;
+
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_MTLS
+        || (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_EITHER && h == NULL))
+    {
+        ctx->certified = 1;
+        return ngx_http_eventsync_peer(ctx);
+    }
 
     if (h == NULL) {
         return ngx_http_eventsync_unauthorized(ctx, 0,
@@ -328,6 +343,12 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
         ngx_http_eventsync_release(ctx);
     }
 
+    if (ctx->certified) {
+        return ngx_http_eventsync_unauthorized(ctx, 1, "The client "
+                                  "certificate is unknown, expired or "
+                                  "revoked.");
+    }
+
     return ngx_http_eventsync_unauthorized(ctx, 1, ctx->token
                                   ? "The token or its key is expired or "
                                     "revoked."
@@ -335,7 +356,10 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
-/* a token of another issuer has no key in the registry, only a partner */
+/*
+ * A token of another issuer has no key in the registry, only a partner. The
+ * key of a certificate is known by one of its names.
+ */
 
 static es_rc_t
 ngx_http_eventsync_find_grant(ngx_http_eventsync_ctx_t *ctx,
@@ -343,12 +367,17 @@ ngx_http_eventsync_find_grant(ngx_http_eventsync_ctx_t *ctx,
 {
     es_rc_t  rc;
 
-    if (ctx->token == NULL || ctx->token->issuer == NULL) {
+    if (ctx->certified) {
+        rc = ngx_http_eventsync_peer_find(ctx, key);
+
+    } else if (ctx->token && ctx->token->issuer) {
+        rc = es_access_find_partner(ctx->worker->access,
+                                    ctx->token->jwt.partner, key);
+
+    } else {
         return es_access_find(ctx->worker->access, ctx->key.id, key);
     }
 
-    rc = es_access_find_partner(ctx->worker->access, ctx->token->jwt.partner,
-                                key);
     if (rc == ES_OK) {
         ngx_memcpy(ctx->key.id, (*key)->id, sizeof(ctx->key.id));
     }
@@ -363,6 +392,10 @@ static ngx_uint_t
 ngx_http_eventsync_key_given(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t *key)
 {
+    if (ctx->certified || key->certificate) {
+        return ctx->certified && ngx_http_eventsync_peer_current(ctx);
+    }
+
     if (ctx->token) {
         return !es_jwt_expired(&ctx->token->jwt,
                                ngx_http_eventsync_now_ms(ctx->worker))
@@ -427,23 +460,33 @@ ngx_http_eventsync_clock(ngx_http_eventsync_worker_t *w)
 }
 
 
-/* the earliest of the expiry times of the key and its token */
+/* the earlier of two times, of which 0 is never */
+
+int64_t
+ngx_http_eventsync_earlier(int64_t a, int64_t b)
+{
+    return (a == 0 || (b != 0 && b < a)) ? b : a;
+}
+
+
+/* the earliest of the expiry times of the key, its token and certificate */
 
 static int64_t
 ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
 {
     int64_t  expires;
 
-    expires = key->expires_ms;
+    expires = ngx_http_eventsync_earlier(key->expires_ms, key->revoked_ms);
 
-    if (key->revoked_ms && (expires == 0 || key->revoked_ms < expires)) {
-        expires = key->revoked_ms;
+    if (ctx->token) {
+        expires = ngx_http_eventsync_earlier(expires,
+                                          ctx->token->jwt.expires_s * 1000);
     }
 
-    if (ctx->token
-        && (expires == 0 || ctx->token->jwt.expires_s * 1000 < expires))
-    {
-        expires = ctx->token->jwt.expires_s * 1000;
+    if (ctx->peer) {
+        expires = ngx_http_eventsync_earlier(expires,
+                                             ctx->peer->cert.ends_ms);
+        expires = ngx_http_eventsync_earlier(expires, ctx->peer->expires_ms);
     }
 
     return expires;
@@ -492,7 +535,12 @@ ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
 
     challenge = &ctx->problem->challenge;
 
-    if (given) {
+    /* no scheme is registered for certificates, but a 401 must have one */
+
+    if (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_MTLS) {
+        ngx_str_set(challenge, "ClientCertificate realm=\"eventsync\"");
+
+    } else if (given) {
         ngx_str_set(challenge, NGX_HTTP_EVENTSYNC_CHALLENGE
                                ", error=\"invalid_token\"");
     } else {

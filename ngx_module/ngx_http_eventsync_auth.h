@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Who sends a request (_auth, _bearer, _issuer), and what it may do (_permit).
+ * Who sends a request (_auth, _bearer, _issuer, _peer), and what it may do
+ * (_permit).
  */
 
 
@@ -12,6 +13,7 @@
 #include "ngx_http_eventsync.h"
 
 #include "keys/apikey.h"
+#include "keys/peer_cert.h"
 #include "manage/manage.h"
 #include "registry/registry.h"
 #include "token/issuer.h"
@@ -34,6 +36,15 @@ struct ngx_http_eventsync_token_s {
 };
 
 
+/* the client certificate of the connection */
+
+struct ngx_http_eventsync_peer_s {
+    es_peer_cert_t                    cert;
+    int64_t                           expires_ms; /* of its record, besides a
+                                                     key; 0: never */
+};
+
+
 es_rc_t ngx_http_eventsync_access(ngx_http_eventsync_worker_t *w);
 int64_t ngx_http_eventsync_now_ms(ngx_http_eventsync_worker_t *w);
 int64_t ngx_http_eventsync_store_ms(ngx_http_eventsync_worker_t *w);
@@ -48,6 +59,12 @@ ngx_int_t ngx_http_eventsync_authenticate_client(
 ngx_int_t ngx_http_eventsync_admit_again(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_unauthorized(ngx_http_eventsync_ctx_t *ctx,
     ngx_uint_t given, char *detail);
+int64_t ngx_http_eventsync_earlier(int64_t a, int64_t b);
+ngx_int_t ngx_http_eventsync_peer(ngx_http_eventsync_ctx_t *ctx);
+es_rc_t ngx_http_eventsync_peer_find(ngx_http_eventsync_ctx_t *ctx,
+    const es_key_t **key);
+ngx_uint_t ngx_http_eventsync_peer_current(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_peer_admit(ngx_http_eventsync_ctx_t *ctx);
 ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
     ngx_msec_t time);
 ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);

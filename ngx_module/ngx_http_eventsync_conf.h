@@ -17,6 +17,9 @@
 
 #define NGX_HTTP_EVENTSYNC_AUTH_OFF           0
 #define NGX_HTTP_EVENTSYNC_AUTH_KEY           1
+#define NGX_HTTP_EVENTSYNC_AUTH_MTLS          2 /* and above: certificates */
+#define NGX_HTTP_EVENTSYNC_AUTH_EITHER        3
+#define NGX_HTTP_EVENTSYNC_AUTH_BOTH          4
 
 #define NGX_HTTP_EVENTSYNC_CACHE_PRIVATE      0
 #define NGX_HTTP_EVENTSYNC_CACHE_SHARED       1
@@ -131,6 +134,8 @@ char *ngx_http_eventsync_keys_use(ngx_conf_t *cf,
 void ngx_http_eventsync_keys_private(ngx_cycle_t *cycle);
 void ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store,
     ngx_log_t *log);
+char *ngx_http_eventsync_peer_check(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf);
 char *ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -35,6 +35,9 @@ static char *ngx_http_eventsync_positive(ngx_conf_t *cf, void *post,
 static ngx_conf_enum_t  ngx_http_eventsync_auths[] = {
     { ngx_string("off"), NGX_HTTP_EVENTSYNC_AUTH_OFF },
     { ngx_string("key"), NGX_HTTP_EVENTSYNC_AUTH_KEY },
+    { ngx_string("mtls"), NGX_HTTP_EVENTSYNC_AUTH_MTLS },
+    { ngx_string("key_or_mtls"), NGX_HTTP_EVENTSYNC_AUTH_EITHER },
+    { ngx_string("key_and_mtls"), NGX_HTTP_EVENTSYNC_AUTH_BOTH },
     { ngx_null_string, 0 }
 };
 
@@ -601,7 +604,9 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     conf->issuers = escf->issuers;
     clcf->handler = ngx_http_eventsync_handler;
 
-    if (ngx_http_eventsync_prefix_check(cf, conf) != NGX_CONF_OK) {
+    if (ngx_http_eventsync_prefix_check(cf, conf) != NGX_CONF_OK
+        || ngx_http_eventsync_peer_check(cf, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

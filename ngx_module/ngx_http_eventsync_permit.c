@@ -41,6 +41,8 @@ static ngx_int_t ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
 static ngx_int_t ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx,
     unsigned scope);
+static char *ngx_http_eventsync_credential_name(
+    ngx_http_eventsync_ctx_t *ctx);
 
 
 /* may be called again for a request, because a key may be revoked meanwhile */
@@ -175,7 +177,8 @@ ngx_http_eventsync_authorize_ack(ngx_http_eventsync_ctx_t *ctx)
     }
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
-                                   "The key is bound to other consumers.");
+                                   "The %s is bound to other consumers.",
+                                   ngx_http_eventsync_credential_name(ctx));
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_ACK);
 }
@@ -210,7 +213,7 @@ ngx_http_eventsync_authorize_manage(ngx_http_eventsync_ctx_t *ctx)
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
                                    "The %s lacks the scope \"manage\".",
-                                   ctx->token ? "token" : "key");
+                                   ngx_http_eventsync_credential_name(ctx));
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_MANAGE);
 }
@@ -228,7 +231,7 @@ ngx_http_eventsync_authorize_reader(ngx_http_eventsync_ctx_t *ctx)
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
                                    "The %s lacks the scope \"read\", which "
                                    "this request needs, too.",
-                                   ctx->token ? "token" : "key");
+                                   ngx_http_eventsync_credential_name(ctx));
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_READ);
 }
@@ -255,7 +258,7 @@ ngx_http_eventsync_authorize_status(ngx_http_eventsync_ctx_t *ctx)
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
                                    "The %s has neither of the scopes \"read\" "
                                    "and \"manage\".",
-                                   ctx->token ? "token" : "key");
+                                   ngx_http_eventsync_credential_name(ctx));
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_READ);
 }
@@ -274,7 +277,7 @@ ngx_http_eventsync_authorize_admin(ngx_http_eventsync_ctx_t *ctx)
 
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
                                    "The %s lacks the scope \"admin\".",
-                                   ctx->token ? "token" : "key");
+                                   ngx_http_eventsync_credential_name(ctx));
 
     return ngx_http_eventsync_challenge(ctx, ES_SCOPE_ADMIN);
 }
@@ -358,12 +361,20 @@ ngx_http_eventsync_forbidden(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 {
     (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
                                    "The %s lacks the scope \"%s\" on this "
-                                   "feed.", ctx->token ? "token" : "key",
+                                   "feed.",
+                                   ngx_http_eventsync_credential_name(ctx),
                                    (scope == ES_SCOPE_PUBLISH) ? "publish"
                                    : (scope == ES_SCOPE_ACK) ? "ack"
                                                              : "read");
 
     return ngx_http_eventsync_challenge(ctx, scope);
+}
+
+
+static char *
+ngx_http_eventsync_credential_name(ngx_http_eventsync_ctx_t *ctx)
+{
+    return ctx->token ? "token" : ctx->certified ? "certificate" : "key";
 }
 
 
@@ -374,7 +385,7 @@ ngx_http_eventsync_challenge(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
 {
     ngx_str_t  *challenge;
 
-    if (ctx->problem == NULL) {
+    if (ctx->problem == NULL || ctx->certified) {
         return NGX_DECLINED;
     }
 

@@ -52,7 +52,7 @@ ngx_http_eventsync_stream_id(ngx_http_eventsync_ctx_t *ctx)
 
     /* only a reader with a key can take over the slot of its old stream */
 
-    ctx->limit.patient = (ctx->conf->auth == NGX_HTTP_EVENTSYNC_AUTH_KEY
+    ctx->limit.patient = (ctx->conf->auth != NGX_HTTP_EVENTSYNC_AUTH_OFF
                           && ctx->request->method == NGX_HTTP_GET);
 
     if (es_cursor_parse(ngx_http_eventsync_str(&value), &args->after)

@@ -262,3 +262,34 @@ es_take_patterns(es_record_t *r, const char *pointer, size_t min,
 
     return ES_OK;
 }
+
+
+bool
+es_digest_parse(es_str_t text, uint8_t out[ES_DIGEST_LEN])
+{
+    char      c;
+    size_t    i;
+    unsigned  v;
+
+    if (text.len != ES_DIGEST_LEN * 2) {
+        return false;
+    }
+
+    for (i = 0; i < text.len; i++) {
+        c = text.data[i];
+
+        if (c >= '0' && c <= '9') {
+            v = (unsigned) (c - '0');
+
+        } else if (c >= 'a' && c <= 'f') {
+            v = (unsigned) (c - 'a' + 10);
+
+        } else {
+            return false;
+        }
+
+        out[i / 2] = (uint8_t) (out[i / 2] << 4 | v);
+    }
+
+    return true;
+}

@@ -59,6 +59,9 @@ es_rc_t es_take_time(es_record_t *r, const char *pointer, int64_t *out);
 es_rc_t es_take_duration(es_record_t *r, const char *pointer, uint32_t min_ms,
     uint32_t max_ms, uint32_t *out);
 
+/* True if the text is SHA-256 as 64 hexadecimal digits in lower case. */
+bool es_digest_parse(es_str_t text, uint8_t out[ES_DIGEST_LEN]);
+
 /* An array of `min` to `max` items; it is required if `min` is above 0. */
 es_rc_t es_take_array(es_record_t *r, const char *pointer, size_t min,
     size_t max, json_t **out);

@@ -36,7 +36,8 @@ static const char  *const  es_partner_members[] = {
 
 static const char  *const  es_key_members[] = {
     "partner", "digest", "scopes", "feeds", "consumers", "expires", "revoked",
-    "link", "allow_from", "label", NULL
+    "link", "allow_from", "label", "certificate",
+    NULL
 };
 
 static const char  *const  es_feed_members[] = {
@@ -364,10 +365,7 @@ static es_rc_t
 es_take_digest(es_record_t *r, const char *pointer, bool required,
     uint8_t out[ES_DIGEST_LEN])
 {
-    char      c;
-    size_t    i;
     es_rc_t   rc;
-    unsigned  v;
     es_str_t  text = es_null_str;
 
     rc = es_take_str(r, pointer, required, &text);
@@ -375,28 +373,10 @@ es_take_digest(es_record_t *r, const char *pointer, bool required,
         return rc;
     }
 
-    if (text.len != ES_DIGEST_LEN * 2) {
-        return es_fault(r, pointer, "must have 64 hexadecimal digits");
-    }
-
-    for (i = 0; i < text.len; i++) {
-        c = text.data[i];
-
-        if (c >= '0' && c <= '9') {
-            v = (unsigned) (c - '0');
-
-        } else if (c >= 'a' && c <= 'f') {
-            v = (unsigned) (c - 'a' + 10);
-
-        } else {
-            return es_fault(r, pointer,
-                            "must have 64 hexadecimal digits in lower case");
-        }
-
-        out[i / 2] = (uint8_t) (out[i / 2] << 4 | v);
-    }
-
-    return ES_OK;
+    return es_digest_parse(text, out)
+           ? ES_OK
+           : es_fault(r, pointer,
+                      "must have 64 hexadecimal digits in lower case");
 }
 
 
@@ -482,6 +462,11 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
         || (rc = es_take_label(&r)) != ES_OK
         || (rc = es_take_time(&r, "/expires", &out->expires_ms)) != ES_OK)
     {
+        return rc;
+    }
+
+    rc = es_peer_cert_take(&r, out);
+    if (rc != ES_OK) {
         return rc;
     }
 

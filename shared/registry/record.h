@@ -39,6 +39,12 @@ es_rc_t es_endpoint_decode(json_t *object, es_pool_t *pool,
 es_rc_t es_feed_rule_decode(json_t *object, es_pool_t *pool,
     es_feed_rule_t *out, es_problem_t *problem);
 
+/* peer_cert.c.  Take the member `certificate` once `digest` is known, and
+   check the id of a key with one. */
+es_rc_t es_peer_cert_take(es_record_t *r, es_key_t *out);
+es_rc_t es_peer_cert_check(const es_key_t *key, es_str_t id,
+    es_problem_t *problem);
+
 /* endpoint_simulate.c.  A write checks that the failure ends within a day. */
 es_rc_t es_simulate_check(const es_simulation_t *simulate, int64_t now_ms,
     es_problem_t *problem);

@@ -88,6 +88,7 @@ typedef struct {
     es_allow_from_t      allow_from;  /* besides that of the partner */
     int64_t              expires_ms;  /* 0: never */
     int64_t              revoked_ms;  /* 0: not revoked */
+    bool                 certificate; /* of a client, not an API key */
     bool                 linked;      /* a dashboard link, or made by one */
     uint8_t              link[ES_DIGEST_LEN];    /* digest of its secret; equal
                                                     to `digest`: it was not

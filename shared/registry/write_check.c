@@ -123,6 +123,9 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
             rc = es_link_check(&key, w->problem);
         }
         if (rc == ES_OK) {
+            rc = es_peer_cert_check(&key, w->name, w->problem);
+        }
+        if (rc == ES_OK) {
             rc = es_partner_exists(w, txn, partner);
         }
         break;
@@ -219,7 +222,9 @@ es_write_check_fixed(es_write_t *w, json_t *object)
     json_t       *value;
     unsigned      i;
 
-    static const char  *const  fixed[] = { "partner", "digest", "link" };
+    static const char  *const  fixed[] = {
+        "partner", "digest", "link", "certificate"
+    };
 
     for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
         value = json_object_get(w->input, fixed[i]);

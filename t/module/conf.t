@@ -256,6 +256,11 @@ for my $name (qw(poll publish feeds pages authorize openapi)) {
 }
 refused(conf('eventsync_auth token;'), 'invalid value "token"',
     'eventsync_auth', 5);
+refused(conf("eventsync_auth $_;"), 'no "ssl_verify_client" is defined',
+    "eventsync_auth $_ without verification") for qw(mtls key_or_mtls key_and_mtls);
+refused(conf('eventsync_auth mtls;', location => 'eventsync_token on;'),
+    '"eventsync_token on" and "eventsync_auth mtls" exclude each other',
+    'tokens with certificates only');
 refused(conf('eventsync_cache public;'), 'invalid value "public"',
     'eventsync_cache', 5);
 refused(conf('eventsync_cache shared; eventsync_cache shared;'),

@@ -20,6 +20,7 @@
 #define DIGEST  "00112233445566778899aabbccddeeff" \
                 "00112233445566778899aabbccddeeff"
 #define KEY     "\"partner\":\"acme\",\"digest\":\"" DIGEST "\""
+#define READS   KEY ",\"scopes\":[\"read\"]"
 #define HOOK    "\"partner\":\"acme\",\"url\":\"https://a.example/x\"," \
                 "\"feeds\":[\"orders-acme\"],\"secrets\":[\"" SECRET "\"]"
 
@@ -221,6 +222,46 @@ test_key(void)
     wrong(ES_KIND_KEY, KEY ",\"scopes\":[\"read\"]", "\"label\":\""
           "12345678901234567890123456789012345678901234567890123456789012345"
           "\"", "/label");
+}
+
+
+static void
+test_certificate(void)
+{
+    wrong(ES_KIND_KEY, READS, "\"certificate\":\"x\"", "/certificate");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{}", "/certificate");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"sha256\":\"00\"}",
+          "/certificate/sha256");
+    wrong(ES_KIND_KEY, READS,
+          "\"certificate\":{\"sha256\":\"" DIGEST "\",\"uri\":\"u\"}",
+          "/certificate");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"issuer\":\"i\"}",
+          "/certificate");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"subject\":\"s\"}",
+          "/certificate");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"subject\":\"s\","
+          "\"issuer\":\"i\",\"uri\":\"u\"}",
+          "/certificate");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"uri\":\"\"}",
+          "/certificate/uri");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"uri\":1}",
+          "/certificate/uri");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"serial\":\"1\"}",
+          "/certificate/serial");
+    wrong(ES_KIND_KEY, READS, "\"certificate\":{\"uri\":\"u\"}", "/digest");
+    wrong(ES_KIND_KEY, READS,
+          "\"certificate\":{\"sha256\":\"" DIGEST "\"}", "");
+    wrong(ES_KIND_KEY, KEY ",\"link\":\"" DIGEST "\",\"scopes\":[\"read\"]",
+          "\"certificate\":{\"sha256\":\"" DIGEST "\"}", "/certificate");
+    good(create(ES_KIND_KEY, "aaisem2ekv", "{" KEY ",\"scopes\":[\"read\"],"
+                "\"certificate\":{\"sha256\":\"" DIGEST "\"}}"),
+         "a certificate, under the id of its digest");
+    bad(change(ES_KIND_KEY, "aaisem2ekv", "{\"certificate\":null}"),
+        ES_INVALID, "/certificate", "it does not change");
+    bad(change(ES_KIND_KEY, "cccccccccc", "{\"certificate\":{\"sha256\":\""
+               DIGEST "\"}}"), ES_INVALID, "/certificate",
+        "nor does a key become one");
+    good(discard(ES_KIND_KEY, "aaisem2ekv"), "it is removed");
 }
 
 
@@ -799,6 +840,7 @@ main(void)
     test_partner();
     test_allow_from();
     test_key();
+    test_certificate();
     test_default_schedule();
     test_body();
     test_endpoint();
