@@ -32,7 +32,7 @@ $tls->certificate('renewed', subject => '/O=Acme, "Inc"/CN=Zoë');
 $tls->certificate('uri', san =>
     'URI:spiffe://x.example/a,DNS:a.example,URI:spiffe://x.example/b');
 $tls->certificate('bolt');
-$tls->certificate('nobody');
+$tls->certificate($_) for qw(nobody narrow);
 $tls->certificate('wrong-use', eku => 'serverAuth');
 $tls->certificate('expired', from => -7200, to => -3600);
 $tls->certificate('early', from => 3600, to => 7200);
@@ -183,6 +183,26 @@ is(get('mtls', 'bolt', feed => 'prices')->{status}, 200,
     'the certificate of another partner');
 refused(get('both', 'bolt', key => $key), qr/another partner/,
     'both: of different partners');
+
+# A certificate has feeds, addresses and limits as a key has.
+$t->ctl_ok(qw(partner change bolt), '--feeds=prices,orders');
+my $narrow = cert('bolt', '--scopes=read,manage', '--feeds=orders',
+    '--certificate=' . $tls->path('narrow.pem'));
+is(get('mtls', 'narrow', feed => $_)->{status}, $_ eq 'orders' ? 200 : 404,
+    "a certificate for one feed: $_") for qw(orders prices);
+$t->ctl_ok(qw(key change), $narrow, '--allow-from=192.0.2.0/24');
+is(get('mtls', 'narrow')->{status}, 403, 'from another address');
+is(get('both', 'narrow', key => $other)->{status}, 403,
+    '... although the key may be used from there');
+$t->ctl_ok(qw(key change), $narrow, '--allow-from=any');
+is(get('both', 'narrow', key => $other)->{status}, 200, '... or from anywhere');
+is(get('both', 'narrow', key => $other, feed => 'prices')->{status}, 200,
+    'both: the key says which feeds');
+$t->ctl_ok(qw(partner change bolt --limit-poll=1r/m));
+is(get('mtls', 'narrow')->{status}, $_, 'its partner has a limit') for 200, 429;
+$t->ctl_ok(qw(partner change bolt --limit-poll=default --disabled));
+refused(get('mtls', 'narrow'), qr/unknown/, 'its partner is disabled');
+$t->ctl_ok(qw(partner change bolt --enabled));
 
 ###############################################################################
 # certificates that nginx does not accept
