@@ -62,8 +62,11 @@ my $locations = join '', map { <<"LOCATION" } sort keys %auth;
 LOCATION
 my $lax = ($server =~ s/ssl_verify_client +optional/ssl_verify_client optional_no_ca/r)
     . $locations;
+my $strict = ($server =~ s/ssl_verify_client +optional/ssl_verify_client on/r
+    =~ s/error_page 495/error_page 495 496/r) . $locations;
 $t->default_conf(listen => 'ssl', server => "$server$locations",
-    http => "server { listen 127.0.0.1:%%PORT_1%% ssl; eventsync_store %%STORE%%; $lax }");
+    http => "server { listen 127.0.0.1:%%PORT_1%% ssl; $lax }"
+        . "server { listen 127.0.0.1:%%PORT_2%% ssl; $strict }");
 $t->run_nginx;
 
 sub cert { return $t->ctl_ok(qw(key create), @_) =~ /^([a-z2-7]{10})$/m ? $1 : die }
@@ -219,6 +222,9 @@ for my $name ('wrong-use', 'expired', 'early', 'foreign') {
 
 refused(get('mtls', 'foreign', port => $t->port(1)),
     qr/authority that is trusted here/, 'nor does the module, if nginx does');
+
+refused(get('mtls', undef, port => $t->port(2)), qr/not accepted: NONE/,
+    'no certificate, where nginx demands one');
 
 ###############################################################################
 # while it lasts
