@@ -66,7 +66,7 @@ my $strict = ($server =~ s/ssl_verify_client +optional/ssl_verify_client on/r
     =~ s/error_page 495/error_page 495 496/r) . $locations;
 $t->default_conf(listen => 'ssl', server => "$server$locations",
     http => "server { listen 127.0.0.1:%%PORT_1%% ssl; $lax }"
-        . "server { listen 127.0.0.1:%%PORT_2%% ssl; $strict }");
+        . "server { listen 127.0.0.1:%%PORT_2%% ssl http2; $strict }");
 $t->run_nginx;
 
 sub cert { return $t->ctl_ok(qw(key create), @_) =~ /^([a-z2-7]{10})$/m ? $1 : die }
@@ -225,6 +225,10 @@ refused(get('mtls', 'foreign', port => $t->port(1)),
 
 refused(get('mtls', undef, port => $t->port(2)), qr/not accepted: NONE/,
     'no certificate, where nginx demands one');
+
+my @pair = map { $tls->path("narrow.$_") } qw(pem key);
+is(`curl -sk --http2 -m 30 -o /dev/null -w '%{http_version} %{http_code}' --cert $pair[0] --key $pair[1] https://127.0.0.1:@{[ $t->port(2) ]}/mtls/feeds/orders/events`,
+    '2 200', 'over HTTP/2');
 
 ###############################################################################
 # while it lasts
