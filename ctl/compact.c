@@ -119,6 +119,46 @@ ctl_compact_unchanged(const ctl_compact_t *c)
 }
 
 
+/* A file that no backup has, and that the store would miss. */
+
+static int
+ctl_compact_keep(const ctl_compact_t *c, const char *name)
+{
+    int      from, to;
+    bool     ok;
+    char     path[PATH_MAX + 16], bytes[4096];
+    ssize_t  n;
+
+    (void) snprintf(path, sizeof(path), "%s/%s", c->ctl->store_path, name);
+
+    from = open(path, O_RDONLY | O_CLOEXEC);
+    if (from == -1) {
+        return errno == ENOENT ? CTL_OK
+                               : ctl_fail(CTL_FAILED, "cannot open \"%s\": %s",
+                                          path, strerror(errno));
+    }
+
+    (void) snprintf(path, sizeof(path), "%s/%s", c->stage.path, name);
+
+    to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ok = to != -1;
+
+    while (ok && (n = read(from, bytes, sizeof(bytes))) != 0) {
+        ok = n > 0 && write(to, bytes, (size_t) n) == n;
+    }
+
+    ok = ok && fsync(to) == 0;
+    (void) close(from);
+
+    if (to != -1) {
+        (void) close(to);
+    }
+
+    return ok ? CTL_OK : ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", path,
+                                  strerror(errno));
+}
+
+
 /* The copy gets what a store makes by itself, with the rights that it had. */
 
 static int
@@ -142,6 +182,14 @@ ctl_compact_verify(ctl_compact_t *c)
     if (rc == CTL_OK && access(from, F_OK) == 0 && mkdir(to, 0700) == -1) {
         rc = ctl_fail(CTL_FAILED, "cannot create \"%s\": %s", to,
                       strerror(errno));
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_compact_keep(c, "used");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_compact_keep(c, "staging");
     }
 
     if (rc == CTL_OK) {

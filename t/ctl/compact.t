@@ -119,6 +119,7 @@ if ($> == 0) {
     $t->ctl_ok('store', 'rights', '--group=61200', '--dispatcher=61202',
         map { "--$_=6121" . $id++ % 10 } qw(publish manage ack pages delivery));
 }
+$t->ctl_ok('store', 'mark', 'staging');
 my $before = rights($store);
 my %was = map { ($_->[0] => $t->ctl_ok(@$_)) } ['tail', 'orders'],
     ['endpoint', 'status'], ['checkpoint', 'list'], ['partner', 'list'];
