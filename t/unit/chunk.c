@@ -286,8 +286,7 @@ test_faults(void)
     fault(6, other_key, "feed f: the record of events 4 to 6 names a "
           "publisher that there never was: key 7 of partner 1",
           "a key that there never was");
-    fault(6, no_key, "feed f: the record of events 4 to 6 names a publisher "
-          "that there never was: key 0 of partner 1", "a partner without a key");
+    fault(6, no_key, "", "a partner without a key: an issuer's token");
     fault(8, other_key, "feed f: the record of events 7 to 8 names a publisher "
           "that there never was: key 7 of partner 0", "another program");
     fault(6, packed, "feed f: the record of event 4 has the form 1, which this "
