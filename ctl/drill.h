@@ -58,7 +58,6 @@ typedef struct {
     bool           away;           /* it asks for nothing */
     bool           edge_fails;     /* an edge before the server answers 503 */
     bool           new_key;        /* `key` is not that of `http` */
-    unsigned       refused[600];   /* answers, by status */
 } ctl_drill_partner_t;
 
 struct ctl_drill {

@@ -31,7 +31,7 @@ ctl_drill_exec(int out, char **argv)
 }
 
 
-static int
+static void
 ctl_drill_read(int fd, char *text)
 {
     size_t   len;
@@ -50,8 +50,6 @@ ctl_drill_read(int fd, char *text)
     }
 
     text[len] = '\0';
-
-    return (int) len;
 }
 
 
@@ -107,7 +105,7 @@ ctl_drill_spawn(char **argv, char *text)
     }
 
     (void) close(fds[1]);
-    (void) ctl_drill_read(fds[0], text);
+    ctl_drill_read(fds[0], text);
     (void) close(fds[0]);
 
     return ctl_drill_wait(pid);

@@ -121,8 +121,7 @@ ctl_partner_page(ctl_drill_partner_t *p)
 }
 
 
-/* Takes a new key into use.  False: the old one is refused, and there is none
-   yet. */
+/* Takes a new key into use, if there is one. */
 
 static void
 ctl_partner_key(ctl_drill_partner_t *p)
@@ -149,7 +148,6 @@ static void
 ctl_partner_poll(ctl_drill_partner_t *p, unsigned wait_s)
 {
     char         cursor[ES_CURSOR_MAX];
-    unsigned     status;
     ctl_query_t  query = { .feed = p->drill->feed, .wait_s = wait_s };
 
     memcpy(cursor, p->cursor, sizeof(cursor));
@@ -162,18 +160,10 @@ ctl_partner_poll(ctl_drill_partner_t *p, unsigned wait_s)
         return;
     }
 
-    status = (unsigned) p->http.status;
-
-    if (status < sizeof(p->refused) / sizeof(p->refused[0])) {
-        (void) pthread_mutex_lock(&p->drill->lock);
-        p->refused[status]++;
-        (void) pthread_mutex_unlock(&p->drill->lock);
-    }
-
-    if (status == 200) {
+    if (p->http.status == 200) {
         ctl_partner_page(p);
 
-    } else if (status == 410) {
+    } else if (p->http.status == 410) {
         ctl_partner_gone(p);
 
     } else {
@@ -195,7 +185,6 @@ ctl_partner_thread(void *ctx)
         (void) pthread_mutex_lock(&p->drill->lock);
         away = p->away;
         edge = p->edge_fails;
-        p->refused[503] += edge;
         (void) pthread_mutex_unlock(&p->drill->lock);
 
         if (edge) {
