@@ -245,15 +245,13 @@ ctl_drill_sum(ctl_drill_t *d, json_t *checks, ctl_junit_t *junit)
 /* ---- the command ---- */
 
 static bool
-ctl_drill_wanted(const char *only, const char *name)
+ctl_drill_wanted(const json_t *only, const char *name)
 {
-    size_t       n;
-    const char  *p;
+    size_t         i;
+    const json_t  *one;
 
-    for (p = only; p != NULL; p = p[n] == ',' ? p + n + 1 : NULL) {
-        n = strcspn(p, ",");
-
-        if (strlen(name) == n && strncmp(p, name, n) == 0) {
+    json_array_foreach(only, i, one) {
+        if (strcmp(json_string_value(one), name) == 0) {
             return true;
         }
     }
@@ -262,28 +260,30 @@ ctl_drill_wanted(const char *only, const char *name)
 }
 
 
-/* Every name of --only must be a fault. */
+/* Every name of --only must be a fault.  The caller releases the list. */
 
 static int
-ctl_drill_only(const char *only)
+ctl_drill_only(const char *text, json_t **only)
 {
-    size_t                    n;
-    const char               *p;
+    size_t                    i;
+    const char               *name;
+    const json_t             *one;
     const ctl_drill_fault_t  *fault;
 
-    for (p = only; p != NULL; p = p[n] == ',' ? p + n + 1 : NULL) {
-        n = strcspn(p, ",");
+    *only = text != NULL ? ctl_list(text) : NULL;
+
+    json_array_foreach(*only, i, one) {
+        name = json_string_value(one);
 
         for (fault = ctl_drill_faults; fault->name != NULL; fault++) {
-            if (strlen(fault->name) == n && strncmp(p, fault->name, n) == 0) {
+            if (strcmp(fault->name, name) == 0) {
                 break;
             }
         }
 
         if (fault->name == NULL) {
             return ctl_fail(CTL_USAGE, "\"--only=%s\": there is no fault "
-                            "\"%.*s\"; \"--list\" prints them", only, (int) n,
-                            p);
+                            "\"%s\"; \"--list\" prints them", text, name);
         }
     }
 
@@ -292,7 +292,7 @@ ctl_drill_only(const char *only)
 
 
 static int
-ctl_drill_faults_run(ctl_drill_t *d, const char *only, ctl_junit_t *junit)
+ctl_drill_faults_run(ctl_drill_t *d, const json_t *only, ctl_junit_t *junit)
 {
     int                       rc;
     json_t                   *checks;
@@ -336,7 +336,7 @@ ctl_drill_faults_run(ctl_drill_t *d, const char *only, ctl_junit_t *junit)
 
 
 static int
-ctl_drill_run_all(ctl_drill_t *d, const char *only, ctl_junit_t *junit)
+ctl_drill_run_all(ctl_drill_t *d, const json_t *only, ctl_junit_t *junit)
 {
     int               i, rc;
     struct sigaction  action = { 0 };
@@ -422,12 +422,42 @@ ctl_drill_staging(ctl_t *ctl)
 }
 
 
+static int
+ctl_drill_on(ctl_drill_t *d, const json_t *only, const char *file)
+{
+    int          rc;
+    ctl_t       *ctl;
+    ctl_junit_t  junit = { .fd = -1 };
+
+    ctl = d->ctl;
+    rc = ctl_drill_staging(ctl);
+
+    if (rc == CTL_OK) {
+        (void) setenv("EVENTSYNC_STORE", ctl->store_path, 1);
+
+        if (ctl->key_file != NULL) {
+            (void) setenv("EVENTSYNC_KEY_FILE", ctl->key_file, 1);
+        }
+
+        rc = ctl_junit_begin(&junit, file);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_drill_run_all(d, only, &junit);
+    }
+
+    ctl_junit_end(&junit);
+
+    return rc;
+}
+
+
 int
 ctl_drill(ctl_t *ctl, int argc, char **argv)
 {
     int          rc;
     uint64_t     port, rate;
-    ctl_junit_t  junit = { .fd = -1 };
+    json_t      *wanted = NULL;
     ctl_drill_t  d = { .ctl = ctl, .address = "127.0.0.1" };
     const char  *only = NULL, *list = NULL, *file = NULL, *at = "18782";
     const char  *often = "20", *lasts = "5s", *within = "60s";
@@ -457,8 +487,7 @@ ctl_drill(ctl_t *ctl, int argc, char **argv)
         || (rc = ctl_number("port", at, 1, 65535, &port)) != CTL_OK
         || (rc = ctl_number("rate", often, 1, 1000, &rate)) != CTL_OK
         || (rc = ctl_drill_duration("for", lasts, &d.for_ms)) != CTL_OK
-        || (rc = ctl_drill_duration("within", within, &d.within_ms)) != CTL_OK
-        || (rc = ctl_drill_only(only)) != CTL_OK)
+        || (rc = ctl_drill_duration("within", within, &d.within_ms)) != CTL_OK)
     {
         return rc;
     }
@@ -470,23 +499,13 @@ ctl_drill(ctl_t *ctl, int argc, char **argv)
     d.port = (uint16_t) port;
     d.rate = (unsigned) rate;
 
-    rc = ctl_drill_staging(ctl);
+    rc = ctl_drill_only(only, &wanted);
 
     if (rc == CTL_OK) {
-        (void) setenv("EVENTSYNC_STORE", ctl->store_path, 1);
-
-        if (ctl->key_file != NULL) {
-            (void) setenv("EVENTSYNC_KEY_FILE", ctl->key_file, 1);
-        }
-
-        rc = ctl_junit_begin(&junit, file);
+        rc = ctl_drill_on(&d, wanted, file);
     }
 
-    if (rc == CTL_OK) {
-        rc = ctl_drill_run_all(&d, only, &junit);
-    }
-
-    ctl_junit_end(&junit);
+    json_decref(wanted);
 
     return rc;
 }
