@@ -196,7 +196,7 @@ test: test-deps
 	$(MAKE) check
 
 check:
-	BUILD=$(abspath $(BUILD)) prove -j$(JOBS) --timer -r -It/lib $(TESTS)
+	BUILD=$(abspath $(BUILD)) sh t/check.sh $(JOBS) $(TESTS)
 
 check-long:
 	ES_CRASH_ROUNDS=200 ES_FUZZ_ROUNDS=100000 $(MAKE) check

@@ -192,7 +192,10 @@ sub play {
         }
         sleep 0.2;
     }
-    is($_->{state}, 'resolved', "$_->{name} fires and resolves") for @cases;
+    for my $case (@cases) {
+        is($case->{state}, 'resolved', "$case->{name} fires and resolves")
+            or diag(how_far($case));
+    }
     if ($ENV{TEST_ES_TIMES}) {
         note(sprintf '%-40s %3d %3d', $_->{name}, $_->{fired} // -1, $_->{resolved} // -1)
             for sort { ($a->{resolved} // 0) <=> ($b->{resolved} // 0) } @cases;
@@ -208,6 +211,14 @@ sub play {
         return !@$left;
     }, 30), 'no other alert is left')
         or diag(map { "$_->{labels}{alertname} at $_->{labels}{instance}\n" } @$left);
+}
+
+sub how_far {
+    my ($case) = @_;
+    my ($alert) = of_case($case, $prometheus->firing // []);
+    return sprintf 'It fired after %s s and was mended after %s s; after %d s it is %s.',
+        (map { defined ? int : '-' } @$case{qw(fired mended)}), time - $^T,
+        $alert ? "$alert->{value}, firing since $alert->{activeAt}" : 'gone';
 }
 
 sub drive { $_->{drive} && $_->{drive}->($_->{state}) for @cases }
@@ -235,6 +246,7 @@ sub mend {
     is_deeply(\@bad, [], "$name: the commands of the remedy");
     ok(wait_for($case->{then}, 30), 'have their effect') if $case->{then};
     $case->{state} = 'mended';
+    $case->{mended} = time - $^T;
 }
 
 # What the sentences name is run at the end, because it removes things.
