@@ -173,7 +173,7 @@ sub of_case {
 
 # Plays all cases side by side: fire, check, mend, resolve.
 sub play {
-    my $end = time + 150;
+    my $end = time + 300;
     my %state = map { $_->{name} => 'cause' } @cases;
     while (time < $end && grep { $_->{state} ne 'resolved' } @cases) {
         drive();
