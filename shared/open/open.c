@@ -50,38 +50,41 @@ typedef struct {
 } es_format_t;
 
 static const es_env_db_t  es_log_dbs[] = {
-    [ES_LOG_FEEDS] = { "feeds", 0, NULL },
-    [ES_LOG_EVENTS] = { "events", 0, es_event_key_order },
-    [ES_LOG_TYPES] = { "types", 0, NULL },
-    [ES_LOG_BYTYPE] = { "bytype", MDB_DUPSORT | MDB_DUPFIXED, NULL },
-    [ES_LOG_META] = { "meta", 0, NULL },
-    [ES_LOG_SUBJECTS] = { "subjects", 0, NULL },
-    { NULL, 0, NULL }
+    [ES_LOG_FEEDS] = { "feeds", 0, NULL, false },
+    [ES_LOG_EVENTS] = { "events", 0, es_event_key_order, false },
+    [ES_LOG_TYPES] = { "types", 0, NULL, false },
+    [ES_LOG_BYTYPE] = { "bytype", MDB_DUPSORT | MDB_DUPFIXED, NULL, false },
+    [ES_LOG_META] = { "meta", 0, NULL, false },
+    [ES_LOG_SUBJECTS] = { "subjects", 0, NULL, false },
+    { "audit", 0, NULL, true },
+    { NULL, 0, NULL, false }
 };
 
 static const es_env_db_t  es_registry_dbs[] = {
-    [ES_REGISTRY_OBJECTS] = { "objects", 0, NULL },
-    [ES_REGISTRY_META] = { "meta", 0, NULL },
-    [ES_REGISTRY_REQUESTS] = { "requests", 0, NULL },
-    [ES_REGISTRY_BYPARTNER] = { "bypartner", 0, NULL },
-    { NULL, 0, NULL }
+    [ES_REGISTRY_OBJECTS] = { "objects", 0, NULL, false },
+    [ES_REGISTRY_META] = { "meta", 0, NULL, false },
+    [ES_REGISTRY_REQUESTS] = { "requests", 0, NULL, false },
+    [ES_REGISTRY_BYPARTNER] = { "bypartner", 0, NULL, false },
+    { "audit", 0, NULL, true },
+    { NULL, 0, NULL, false }
 };
 
 static const es_env_db_t  es_delivery_dbs[] = {
-    [ES_DELIVERY_PROGRESS] = { "progress", 0, NULL },
-    [ES_DELIVERY_RETRIES] = { "retries", 0, NULL },
-    [ES_DELIVERY_ATTEMPTS] = { "attempts", 0, NULL },
-    [ES_DELIVERY_DEAD] = { "dead", 0, NULL },
-    [ES_DELIVERY_STOPS] = { "stops", 0, NULL },
-    [ES_DELIVERY_META] = { "meta", 0, NULL },
-    [ES_DELIVERY_CIRCUITS] = { "circuits", 0, NULL },
-    { NULL, 0, NULL }
+    [ES_DELIVERY_PROGRESS] = { "progress", 0, NULL, false },
+    [ES_DELIVERY_RETRIES] = { "retries", 0, NULL, false },
+    [ES_DELIVERY_ATTEMPTS] = { "attempts", 0, NULL, false },
+    [ES_DELIVERY_DEAD] = { "dead", 0, NULL, false },
+    [ES_DELIVERY_STOPS] = { "stops", 0, NULL, false },
+    [ES_DELIVERY_META] = { "meta", 0, NULL, false },
+    [ES_DELIVERY_CIRCUITS] = { "circuits", 0, NULL, false },
+    { "audit", 0, NULL, true },
+    { NULL, 0, NULL, false }
 };
 
 static const es_env_db_t  es_checkpoints_dbs[] = {
-    [ES_CHECKPOINTS_CHECKPOINTS] = { "checkpoints", 0, NULL },
-    [ES_CHECKPOINTS_META] = { "meta", 0, NULL },
-    { NULL, 0, NULL }
+    [ES_CHECKPOINTS_CHECKPOINTS] = { "checkpoints", 0, NULL, false },
+    [ES_CHECKPOINTS_META] = { "meta", 0, NULL, false },
+    { NULL, 0, NULL, false }
 };
 
 /* An environment of a store: its directory, databases and page reserve, and the

@@ -85,10 +85,10 @@ typedef struct {
 } es_encoded_prune_t;
 
 static const es_env_db_t  es_encoded_dbs[] = {
-    { "pages", 0, NULL },
-    { "order", 0, NULL },
-    { "meta", 0, NULL },
-    { NULL, 0, NULL }
+    { "pages", 0, NULL, false },
+    { "order", 0, NULL, false },
+    { "meta", 0, NULL, false },
+    { NULL, 0, NULL, false }
 };
 
 

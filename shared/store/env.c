@@ -106,6 +106,121 @@ es_env_dbi(const es_env_t *env, unsigned i)
 }
 
 
+static const es_env_db_t *
+es_env_late_db(const es_env_t *env)
+{
+    const es_env_db_t  *db;
+
+    db = &env->options.dbs[env->ndbs];
+
+    return db->name != NULL && db->late ? db : NULL;
+}
+
+
+es_rc_t
+es_env_late_find(es_env_t *env, MDB_txn *txn, unsigned flags)
+{
+    int                 rc;
+    const es_env_db_t  *db;
+
+    db = es_env_late_db(env);
+
+    if (db == NULL || env->making != 0 || atomic_load(&env->late) != 0) {
+        return ES_OK;
+    }
+
+    rc = mdb_dbi_open(txn, db->name, db->flags | flags, &env->making);
+
+    if (rc != 0) {
+        env->making = 0;
+    }
+
+    return es_env_rc(rc);
+}
+
+
+es_rc_t
+es_env_late_make(es_env_t *env, MDB_txn *txn, MDB_dbi *dbi)
+{
+    es_rc_t  rc;
+
+    rc = es_env_late_find(env, txn, MDB_CREATE);
+    *dbi = env->making ? env->making : atomic_load(&env->late);
+
+    return rc;
+}
+
+
+/* No other transaction of this process may be open while one opens a
+   handle, so the caller holds the lock. */
+
+static int
+es_env_late_read(es_env_t *env, const es_env_db_t *db, MDB_dbi *dbi)
+{
+    int       rc;
+    MDB_txn  *txn;
+
+    *dbi = atomic_load(&env->late);
+
+    if (*dbi != 0) {
+        return 0;
+    }
+
+    if (env->mdb == NULL || es_env_lost(env)) {
+        return MDB_PANIC;
+    }
+
+    rc = mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+
+    rc = mdb_dbi_open(txn, db->name, db->flags, dbi);
+
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+
+    rc = mdb_txn_commit(txn);
+    atomic_store(&env->late, rc == 0 ? *dbi : 0);
+
+    return rc;
+}
+
+
+es_rc_t
+es_env_late_open(es_env_t *env, MDB_dbi *dbi)
+{
+    int                 rc;
+    es_rc_t             result;
+    const es_env_db_t  *db;
+
+    db = es_env_late_db(env);
+    *dbi = atomic_load(&env->late);
+
+    if (db == NULL) {
+        return ES_NOT_FOUND;
+    }
+
+    if (*dbi != 0) {
+        return ES_OK;
+    }
+
+    (void) pthread_rwlock_wrlock(&env->lock);
+    rc = es_env_late_read(env, db, dbi);
+    (void) pthread_rwlock_unlock(&env->lock);
+
+    if (rc == MDB_MAP_RESIZED) {
+        result = es_env_remap(env, 0);
+
+        return result == ES_OK ? es_env_late_open(env, dbi) : result;
+    }
+
+    return es_env_rc(rc);
+}
+
+
 MDB_env *
 es_env_handle(es_env_t *env)
 {

@@ -37,6 +37,8 @@ typedef struct {
     const char    *name;
     unsigned       flags;      /* MDB_DUPSORT ... */
     MDB_cmp_func  *order;      /* the order of memcmp(), but faster; or NULL */
+    bool           late;       /* made by es_env_late_make(), not with the
+                                  environment; only the last one may be */
 } es_env_db_t;
 
 typedef struct {
@@ -80,6 +82,17 @@ void es_env_close(es_env_t *env);
 
 /* Returns the handle of the i-th database of the options. */
 MDB_dbi es_env_dbi(const es_env_t *env, unsigned i);
+
+/*
+ * The late database, which an environment may lack.
+ *
+ * es_env_late_make() returns its handle within a write transaction, and makes
+ * the database if it is missing.  es_env_late_open() is for readers, before
+ * they begin their transaction: it finds a database that another process has
+ * made since the open.  ES_NOT_FOUND: there is none.
+ */
+es_rc_t es_env_late_make(es_env_t *env, MDB_txn *txn, MDB_dbi *dbi);
+es_rc_t es_env_late_open(es_env_t *env, MDB_dbi *dbi);
 
 /* Begins a read transaction, which es_env_read_end() ends.  ES_BUSY: no
    reader slot is free, or the environment is lost. */

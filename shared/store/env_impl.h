@@ -16,7 +16,10 @@
 struct es_env {
     MDB_env            *mdb;           /* NULL: lost and not open */
     MDB_dbi             dbis[ES_ENV_DBS_MAX];
-    unsigned            ndbs;
+    unsigned            ndbs;          /* without the late one */
+    _Atomic MDB_dbi     late;          /* its handle; 0: not open */
+    MDB_dbi             making;        /* the same, opened by the write
+                                          transaction; 0: it has opened none */
     es_env_options_t    options;       /* `dir` is a copy */
     /* A transaction holds it shared.  Remapping and reopening hold it
        exclusively. */
@@ -35,6 +38,9 @@ struct es_env {
 
 /* Maps `size` bytes; 0 takes the size that another process has set. */
 es_rc_t es_env_remap(es_env_t *env, uint64_t size);
+
+/* Opens the late database within a write transaction, if there is one. */
+es_rc_t es_env_late_find(es_env_t *env, MDB_txn *txn, unsigned flags);
 
 /* As es_env_rc(), and records "cannot WHAT" with the environment's path. */
 es_rc_t es_env_failed(const es_env_t *env, int mdb_rc, const char *what);

@@ -339,12 +339,19 @@ es_env_open_dbs(es_env_t *env, bool create, MDB_txn *txn)
     const es_env_db_t  *db;
 
     env->ndbs = 0;
+    atomic_store(&env->late, 0);
 
     for (i = 0; env->options.dbs[i].name != NULL; i++) {
         db = &env->options.dbs[i];
 
-        rc = mdb_dbi_open(txn, db->name, db->flags | (create ? MDB_CREATE : 0),
+        rc = mdb_dbi_open(txn, db->name,
+                          db->flags | (create && !db->late ? MDB_CREATE : 0),
                           &env->dbis[i]);
+
+        if (db->late && (rc == 0 || rc == MDB_NOTFOUND)) {
+            atomic_store(&env->late, rc == 0 ? env->dbis[i] : 0);
+            break;
+        }
 
         if (rc == 0 && db->order != NULL) {
             rc = mdb_set_compare(txn, env->dbis[i], db->order);

@@ -147,6 +147,21 @@ es_env_give_way(es_env_t *env)
 }
 
 
+/* Pages of all databases that this process knows. */
+
+static uint64_t
+es_env_used(es_env_t *env, MDB_txn *txn)
+{
+    MDB_dbi   late;
+    uint64_t  pages;
+
+    late = env->making ? env->making : atomic_load(&env->late);
+    pages = es_reserve_used(txn, env->dbis, env->ndbs);
+
+    return late ? pages + es_reserve_used(txn, &late, 1) : pages;
+}
+
+
 /* Runs `fn`, and commits its changes if the reserve stays free. */
 
 static es_rc_t
@@ -156,14 +171,18 @@ es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
     int64_t  grown;
     es_rc_t  result;
 
-    grown = w->frees ? 0 : -(int64_t) es_reserve_used(txn, env->dbis,
-                                                      env->ndbs);
+    env->making = 0;
+    result = es_env_late_find(env, txn, 0);
+    grown = w->frees ? 0 : -(int64_t) es_env_used(env, txn);
 
     errno = 0;
-    result = w->fn(txn, w->ctx);
+
+    if (result == ES_OK || result == ES_NOT_FOUND) {
+        result = w->fn(txn, w->ctx);
+    }
 
     if (result == ES_OK && !w->frees) {
-        grown += (int64_t) es_reserve_used(txn, env->dbis, env->ndbs);
+        grown += (int64_t) es_env_used(env, txn);
         rc = es_reserve_check(&env->reserve, env->mdb, grown,
                               atomic_load(&env->map_max));
         result = es_env_rc(rc);
@@ -180,6 +199,12 @@ es_env_write_txn(es_env_t *env, const es_env_write_t *w, MDB_txn *txn)
     errno = 0;
     result = es_env_commit_rc(env, mdb_txn_commit(txn));
     atomic_store(&env->wrote_us, es_clock_mono_us());
+
+    /* LMDB forgets a handle whose transaction fails. */
+
+    if (result == ES_OK && env->making != 0) {
+        atomic_store(&env->late, env->making);
+    }
 
     if (result != ES_OK) {
         rc = errno;

@@ -26,6 +26,9 @@
 #include "store/env.h"
 #include "store/txn.h"
 
+/* log/, registry/ and delivery/ also have "audit" as their late database
+   (audit/audit.h). */
+
 /* Databases of log/ */
 #define ES_LOG_FEEDS       0    /* name -> es_feed_record_t */
 #define ES_LOG_EVENTS      1    /* feed, last sequence -> chunk.h */
@@ -78,6 +81,7 @@ struct es_store {
     es_env_t         *delivery;        /* NULL unless asked for */
     es_env_t         *checkpoints;     /* the same */
     int               bell;            /* -1: not writable */
+    const char       *program;         /* audit/actor.h; NULL: none */
 
     struct es_keyring    *ring;        /* NULL: no keys */
     struct es_validator  *validator;   /* compiled schemas */

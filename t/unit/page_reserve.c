@@ -16,8 +16,8 @@
 #define ROUNDS  40
 
 static const es_env_db_t  dbs[] = {
-    { "things", 0, NULL },
-    { NULL, 0, NULL }
+    { "things", 0, NULL, false },
+    { NULL, 0, NULL, false }
 };
 
 static char         dir[] = "/tmp/eventsync-room-XXXXXX";
