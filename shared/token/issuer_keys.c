@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "base/json.h"
+#include "jwe/jose.h"
 #include "token/issuer.h"
 #include "token/issuer_keys.h"
 #include "token/jwk.h"
@@ -368,11 +369,11 @@ es_issuer_keys_add(es_issuer_keys_t *keys, const json_t *jwk, size_t i,
 
     kid = es_text(json_object_get(jwk, "kid"));
 
-    if (!es_jwk_kid_ok(kid)) {
+    if (!es_kid_ok(kid)) {
         return es_problem_set(problem, ES_INVALID, -1, NULL, "key file "
                               "\"%s\", key %zu: \"kid\" must be 1 to %d "
                               "visible ASCII characters", name, i + 1,
-                              ES_JWT_KID_MAX);
+                              ES_KID_MAX);
     }
 
     if (keys->n == ES_ISSUER_KEYS_MAX) {
@@ -446,7 +447,7 @@ es_issuer_keys_parse(es_str_t text, const char *name, es_str_t alg,
     keys = calloc(1, sizeof(es_issuer_keys_t));
 
     if (keys != NULL) {
-        keys->cfg = es_jws_cfg();
+        keys->cfg = es_jose_cfg();
     }
 
     rc = keys != NULL && keys->cfg != NULL

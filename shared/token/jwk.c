@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "base/json.h"
+#include "jwe/jose.h"
 #include "keys/keyfile.h"
 #include "registry/member.h"
 #include "token/jwk.h"
@@ -78,7 +79,7 @@ es_jwk_rs256(const json_t *jwk)
     EVP_PKEY    *pkey;
     jose_cfg_t  *cfg;
 
-    cfg = es_jws_cfg();
+    cfg = es_jose_cfg();
     if (cfg == NULL) {
         return "out of memory";
     }
@@ -92,23 +93,6 @@ es_jwk_rs256(const json_t *jwk)
     return bits >= ES_RS256_MIN_BITS && bits <= ES_RS256_MAX_BITS
            && json_is_string(json_object_get(jwk, "d"))
            ? NULL : "it must be a private key of 2048 to 4096 bits";
-}
-
-
-bool
-es_jwk_kid_ok(es_str_t kid)
-{
-    size_t  i;
-
-    for (i = 0; i < kid.len; i++) {
-        if (kid.data[i] <= ' ' || kid.data[i] > '~' || kid.data[i] == '"'
-            || kid.data[i] == '\\')
-        {
-            return false;
-        }
-    }
-
-    return kid.len > 0 && kid.len <= ES_JWT_KID_MAX;
 }
 
 
@@ -240,11 +224,11 @@ es_jwk_add(es_jwt_keys_t *keys, json_t *jwk, size_t i, const char *name,
     key->kid = es_text(json_object_get(jwk, "kid"));
     key->alg = es_text(json_object_get(jwk, "alg"));
 
-    if (!es_jwk_kid_ok(key->kid)) {
+    if (!es_kid_ok(key->kid)) {
         return es_problem_set(problem, ES_INVALID, -1, NULL, "key file "
                               "\"%s\", key %zu: \"kid\" must be 1 to %d "
                               "visible ASCII characters", name, i + 1,
-                              ES_JWT_KID_MAX);
+                              ES_KID_MAX);
     }
 
     why = es_jwk_fault(keys, key);
@@ -309,8 +293,8 @@ es_jwt_keys_parse(es_str_t text, const char *name, es_jwt_keys_t **out,
 
     if (keys != NULL) {
         (void) pthread_mutex_init(&keys->lock, NULL);
-        keys->cfg = es_jws_cfg();
-        keys->sign_cfg = es_jws_cfg();
+        keys->cfg = es_jose_cfg();
+        keys->sign_cfg = es_jose_cfg();
     }
 
     if (keys == NULL || keys->cfg == NULL || keys->sign_cfg == NULL) {

@@ -41,8 +41,4 @@ json_t *es_jwk_sign(es_jwt_keys_t *keys, es_str_t text);
 /* NULL: no key has this "kid". */
 const es_jwk_t *es_jwk_find(const es_jwt_keys_t *keys, es_str_t kid);
 
-/* True if the text can be a "kid": headers and messages quote it without
-   escapes. */
-bool es_jwk_kid_ok(es_str_t kid);
-
 #endif /* ES_JWK_H */

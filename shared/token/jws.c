@@ -46,36 +46,6 @@ es_jws_decode(es_str_t text, char *out, size_t size, size_t *len)
 }
 
 
-/* libjose would write a line to stderr for each forged token. */
-
-static void
-es_jws_silent(void *misc, const char *file, int line, uint64_t err,
-    const char *fmt, va_list ap)
-{
-    (void) misc;
-    (void) file;
-    (void) line;
-    (void) err;
-    (void) fmt;
-    (void) ap;
-}
-
-
-jose_cfg_t *
-es_jws_cfg(void)
-{
-    jose_cfg_t  *cfg;
-
-    cfg = jose_cfg();
-
-    if (cfg != NULL) {
-        jose_cfg_set_err_func(cfg, es_jws_silent, NULL);
-    }
-
-    return cfg;
-}
-
-
 bool
 es_jws_verify(jose_cfg_t *cfg, const json_t *jwk, const es_jws_parts_t *parts)
 {

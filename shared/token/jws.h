@@ -28,10 +28,6 @@ bool es_jws_split(es_str_t text, size_t max, es_jws_parts_t *parts);
    it is empty or too long, or not libjose's own encoding of the bytes. */
 bool es_jws_decode(es_str_t text, char *out, size_t size, size_t *len);
 
-/* A configuration with which libjose writes nothing to stderr.  NULL: out of
-   memory.  Free with jose_cfg_decref(). */
-jose_cfg_t *es_jws_cfg(void);
-
 /* True if the key has signed these parts.  The caller has compared the
    algorithm of the header with that of the key.  One thread at a time may use
    `cfg`. */

@@ -23,7 +23,6 @@
 #define ES_JWT_MAX             2048    /* bytes of a token */
 #define ES_JWT_LIFETIME_MAX_S  86400
 #define ES_JWT_KEYS_MAX        16
-#define ES_JWT_KID_MAX         64
 
 typedef struct es_jwt_keys  es_jwt_keys_t;
 
