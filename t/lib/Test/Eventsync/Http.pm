@@ -134,9 +134,11 @@ sub http_end {
 sub fill {
     my ($call, $end) = @_;
     my $left = $end - time();
+    my $sock = $call->{sock};
     return 0 if $left <= 0;
-    return 0 unless IO::Select->new($call->{sock})->can_read($left);
-    return sysread $call->{sock}, $call->{buf}, 65536, length $call->{buf};
+    return 0 unless ($sock->can('pending') && $sock->pending)    # of TLS
+        || IO::Select->new($sock)->can_read($left);
+    return sysread $sock, $call->{buf}, 65536, length $call->{buf};
 }
 
 sub read_until {
