@@ -678,22 +678,48 @@ es_json_next(es_json_t *json, bool first, char close)
 
 
 es_rc_t
+es_json_key(es_json_t *json, bool first, es_json_value_t *name)
+{
+    es_rc_t  rc;
+
+    rc = es_json_next(json, first, '}');
+
+    if (rc == ES_OK) {
+        rc = es_json_name(json, name);
+    }
+
+    if (rc == ES_OK) {
+        json->pos = es_json_space(json->pos, json->end);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_json_element(es_json_t *json, bool first)
+{
+    es_rc_t  rc;
+
+    rc = es_json_next(json, first, ']');
+
+    if (rc == ES_OK) {
+        json->pos = es_json_space(json->pos, json->end);
+    }
+
+    return rc;
+}
+
+
+es_rc_t
 es_json_member(es_json_t *json, bool first, es_json_value_t *name,
     es_json_value_t *value)
 {
     es_rc_t  rc;
 
-    rc = es_json_next(json, first, '}');
-    if (rc != ES_OK) {
-        return rc;
-    }
+    rc = es_json_key(json, first, name);
 
-    rc = es_json_name(json, name);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    return es_json_value(json, value);
+    return rc == ES_OK ? es_json_value(json, value) : rc;
 }
 
 
@@ -702,10 +728,7 @@ es_json_item(es_json_t *json, bool first, es_json_value_t *value)
 {
     es_rc_t  rc;
 
-    rc = es_json_next(json, first, ']');
-    if (rc != ES_OK) {
-        return rc;
-    }
+    rc = es_json_element(json, first);
 
-    return es_json_value(json, value);
+    return rc == ES_OK ? es_json_value(json, value) : rc;
 }

@@ -61,6 +61,11 @@ es_rc_t es_json_member(es_json_t *json, bool first, es_json_value_t *name,
     es_json_value_t *value);
 es_rc_t es_json_item(es_json_t *json, bool first, es_json_value_t *value);
 
+/* The same without the value: the position is at its first byte.  The caller
+   scans the value, or enters it. */
+es_rc_t es_json_key(es_json_t *json, bool first, es_json_value_t *name);
+es_rc_t es_json_element(es_json_t *json, bool first);
+
 /* Writes the decoded inside of a string value to `out`, which has room for
    value->text.len bytes.  Returns the end of what it wrote. */
 char *es_json_decode(const es_json_value_t *value, char *out);
