@@ -8,6 +8,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_count.h"
 #include "ngx_http_eventsync_problem.h"
 
 #include "registry/registry.h"
@@ -82,6 +83,8 @@ ngx_http_eventsync_check_address(ngx_http_eventsync_ctx_t *ctx,
     if (ctx->partner == 0) {
         ngx_http_eventsync_limit_failed(ctx);
     }
+
+    ngx_http_eventsync_count_address(ctx);
 
     ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
                   "eventsync key \"%s\" may not be used from \"%V\"",

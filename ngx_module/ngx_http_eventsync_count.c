@@ -243,6 +243,19 @@ ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* counts a credential that may not be used from the client's address */
+
+void
+ngx_http_eventsync_count_address(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_http_eventsync_zone_t  *zone;
+
+    zone = ctx->conf->store->zone->data;
+
+    ngx_http_eventsync_count(&zone->common->addresses, 1);
+}
+
+
 void
 ngx_http_eventsync_count_commit(ngx_http_eventsync_store_t *store,
     const es_case_t *c)

@@ -63,6 +63,7 @@ struct ngx_http_eventsync_common_s {
     _Atomic uint64_t                  errors[NGX_HTTP_EVENTSYNC_COUNTED]
                                             [NGX_HTTP_EVENTSYNC_ERRORS];
     es_latency_t                      commits;
+    _Atomic uint64_t                  addresses;  /* refused, see _address */
 };
 
 
@@ -92,6 +93,7 @@ void ngx_http_eventsync_count_start(ngx_http_eventsync_zone_t *zone);
 void ngx_http_eventsync_count_sent(ngx_http_eventsync_ctx_t *ctx,
     uint64_t events);
 void ngx_http_eventsync_count_published(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_count_address(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_count_commit(ngx_http_eventsync_store_t *store,
     const es_case_t *c);
 void ngx_http_eventsync_count_otlp(ngx_http_eventsync_store_t *store,

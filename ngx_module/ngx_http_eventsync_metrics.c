@@ -197,6 +197,11 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
     ngx_http_eventsync_metrics_waiting(&totals, &e);
     ngx_http_eventsync_metrics_limits(m->zone->refusals, &e);
 
+    es_metric_counter(&e, "eventsync_address_refused_total", "Credentials "
+                      "refused because of the client's address.",
+                      atomic_load_explicit(&m->zone->common->addresses,
+                                           memory_order_relaxed));
+
     es_metric_counter(&e, "eventsync_poll_figures_evicted_total", "Figures of "
                       "polls by partner and feed that made room for others.",
                       es_polls_evicted(m->zone->polls));

@@ -124,7 +124,7 @@ sub names {
 
 ###############################################################################
 
-my ($t, $port, $key, $trace);
+my ($t, $port, $key, $elsewhere, $trace);
 
 sub run {
     my ($prometheus) = @_;
@@ -159,6 +159,8 @@ sub serve {
         return $request->{path} eq '/never' ? 500 : $request->{path} eq '/gone' ? 410 : 200 });
     $t->ctl_ok(qw(feed change orders --retain-age=1d --fresh-within=1h));
     $key = $t->master_key;
+    ($elsewhere) = $t->ctl_ok(qw(key create tester --scopes=read --allow-from=192.0.2.1))
+        =~ /(esk_\S+)/;
     $t->endpoint('acme', url => $recv->url($_->[0]), feeds => 'orders', @{ $_->[1] })
         for [ '/ok', [] ], [ '/never', [ schedule => '0' ] ], [ '/gone', [] ],
             [ '/never', [ schedule => '0,1h' ] ];
@@ -195,6 +197,7 @@ sub work {
     $t->http(POST => '/v1/feeds/orders/events', { %as, 'content-type' => 'application/cloudevents+json' },
         '{}');
     $t->http(GET => "/$_/feeds/orders/events", \%as) for qw(v1 limited dry);
+    $t->http(GET => '/v1/feeds/orders/events', { authorization => "Bearer $elsewhere" });
 }
 
 sub api {

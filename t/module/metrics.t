@@ -93,6 +93,7 @@ requests();
 errors();
 commits();
 limits();
+addresses();
 waiting();
 feeds();
 deliveries();
@@ -365,6 +366,20 @@ sub limits {
     series('limit_dry_run_total{policy="poll"}', 2);
     series('limit_refused_total{policy="poll"}', 3);
     series('limit_refused_total{policy="address"}', 0);
+}
+
+# A refused request counts once, and a held one when it ends.
+sub addresses {
+    my ($id) = (my $as = $t->partner_key('away', feeds => 'orders')) =~ /^esk_(\w{10})_/;
+    my $held = $t->http_start(GET => '/v1/feeds/orders/events?from=latest&wait=60',
+        { authorization => "Bearer $as" });
+    series('http_waiting_requests{kind="poll"}', 1, 'a poll');
+    series('address_refused_total', 0);
+    $t->ctl_ok(qw(key change), $id, '--allow-from=192.0.2.1');
+    is($t->http_end($held)->{status}, 403, 'which ends with the list');
+    series('address_refused_total', 1, 'is counted');
+    is(get('/v1/feeds/orders/events', $as)->{status}, 403, 'another request');
+    series('address_refused_total', 2, 'too');
 }
 
 sub waiting {
