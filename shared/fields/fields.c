@@ -29,9 +29,8 @@ typedef struct {
     const es_fields_t  *fields;
     es_json_t           json;
     es_buf_t           *out;
-    es_str_t            id;            /* the insides of the strings */
-    es_str_t            source;
-    bool                base64;        /* the value is data_base64 */
+    es_fields_place_t   place;
+    const es_fields_seal_t  *seal;
 } es_fields_walk_t;
 
 static es_rc_t es_fields_value(es_fields_walk_t *walk, uint32_t state,
@@ -306,23 +305,20 @@ static es_rc_t
 es_fields_sealed(es_fields_walk_t *walk, const es_fields_step_t *step,
     size_t from)
 {
-    es_rc_t            rc;
-    es_buf_t           pointer = { NULL, 0, 0 };
-    es_fields_place_t  place;
+    es_rc_t   rc;
+    es_buf_t  pointer = { NULL, 0, 0 };
 
-    if (walk->fields->seal == NULL) {
+    if (walk->seal == NULL) {
         return ES_DENIED;
     }
 
     rc = es_fields_pointer(step, &pointer);
 
     if (rc == ES_OK) {
-        place.id = walk->id;
-        place.source = walk->source;
-        place.pointer.data = pointer.data;
-        place.pointer.len = pointer.len;
-        place.base64 = walk->base64;
-        rc = walk->fields->seal(walk->fields->ctx, &place, walk->out, from);
+        walk->place.pointer.data = pointer.data ? pointer.data : "";
+        walk->place.pointer.len = pointer.len;
+        rc = walk->seal->fn(walk->seal->ctx, walk->fields->key, &walk->place,
+                            walk->out, from);
     }
 
     es_buf_free(&pointer);
@@ -416,13 +412,34 @@ es_fields_data(es_fields_walk_t *walk, es_str_t lead, bool base64, unsigned *n)
     uint32_t  root;
 
     root = walk->fields->root;
-    walk->base64 = base64;
+    walk->place.base64 = base64;
 
     if (base64 && walk->fields->states[root].inner != 0) {
         lead = es_lit("\"data\":");
     }
 
     return es_fields_part(walk, root, NULL, lead, n);
+}
+
+
+/* Notes what a place needs of an attribute. */
+
+static void
+es_fields_attribute_place(es_fields_place_t *place, es_str_t name,
+    es_str_t value)
+{
+    if (es_str_eq(name, es_lit("id"))) {
+        place->id = value;
+
+    } else if (es_str_eq(name, es_lit("source"))) {
+        place->source = value;
+
+    } else if (es_str_eq(name, es_lit("feed"))) {
+        place->feed = value;
+
+    } else if (es_str_eq(name, es_lit("cursor"))) {
+        place->cursor = value;
+    }
 }
 
 
@@ -463,13 +480,7 @@ es_fields_top(es_fields_walk_t *walk, const es_json_value_t *name, unsigned *n)
     if (value.type == ES_JSON_STRING) {
         value.text.data++;
         value.text.len -= 2;
-
-        if (es_str_eq(text, es_lit("id"))) {
-            walk->id = value.text;
-
-        } else if (es_str_eq(text, es_lit("source"))) {
-            walk->source = value.text;
-        }
+        es_fields_attribute_place(&walk->place, text, value.text);
     }
 
     return ES_OK;
@@ -477,14 +488,15 @@ es_fields_top(es_fields_walk_t *walk, const es_json_value_t *name, unsigned *n)
 
 
 es_rc_t
-es_fields_event(const es_fields_t *fields, es_str_t event, es_buf_t *out)
+es_fields_event(const es_fields_t *fields, const es_fields_seal_t *seal,
+    es_str_t event, es_buf_t *out)
 {
     bool              first;
     size_t            start;
     es_rc_t           rc;
     unsigned          n;
     es_json_value_t   name;
-    es_fields_walk_t  walk = { .fields = fields, .out = out };
+    es_fields_walk_t  walk = { .fields = fields, .seal = seal, .out = out };
 
     if (fields->unreadable) {
         return ES_DENIED;

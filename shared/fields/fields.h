@@ -24,8 +24,8 @@
  * Several lists show what each of them shows.  So an endpoint's list narrows
  * its partner's.
  *
- * Order: allow, encrypt, sign.  A second list names values that `seal`
- * replaces after the lists have taken effect inside them.  The indices of their
+ * Order: allow, encrypt, sign.  A second list names values that the caller's
+ * `seal` replaces after the lists have taken effect inside them.  The indices of their
  * places are those of the data as it was published.
  *
  * A compiled list never changes, and any thread may use it.
@@ -55,8 +55,10 @@ typedef struct {
 
 /* Where a value is that is encrypted. */
 typedef struct {
-    es_str_t  id;              /* the event's id and source: the insides of */
-    es_str_t  source;          /* their JSON strings */
+    es_str_t  id;              /* of the event: the insides of their JSON */
+    es_str_t  source;          /* strings */
+    es_str_t  feed;
+    es_str_t  cursor;
     es_str_t  pointer;         /* into data, as it was published */
     bool      base64;          /* the value is the string of data_base64.  Its
                                   place is "", and it becomes `data` */
@@ -64,21 +66,24 @@ typedef struct {
 
 /*
  * Replaces the value that begins at out->data + from, and ends with `out`, by
- * one JSON value.  Equal places and values must give equal bytes, so that
- * pages, ETags and digests agree.  An outcome other than ES_OK refuses the
- * event.  Any thread may call it.
+ * one JSON value.  `key` is that of es_fields_source_t.  Equal keys, places and
+ * values must give equal bytes, so that pages, ETags and digests agree.  An
+ * outcome other than ES_OK refuses the event.
  */
-typedef es_rc_t (*es_fields_seal_fn)(void *ctx, const es_fields_place_t *place,
-    es_buf_t *out, size_t from);
+typedef es_rc_t (*es_fields_seal_fn)(void *ctx, es_str_t key,
+    const es_fields_place_t *place, es_buf_t *out, size_t from);
+
+typedef struct {
+    es_fields_seal_fn   fn;
+    void               *ctx;
+} es_fields_seal_t;
 
 typedef struct {
     size_t                   nallow;   /* 0: everything is shown */
     const es_fields_list_t  *allow;
     es_fields_list_t         encrypt;  /* pointers only */
-    es_fields_seal_fn        seal;     /* NULL: an event with such a value is
-                                          refused */
-    void                    *ctx;
-    es_str_t                 key;      /* names what `seal` uses, in the id */
+    es_str_t                 key;      /* any bytes, for `seal`; copied, and a
+                                          part of the id */
 } es_fields_source_t;
 
 /* NULL: the entry is one of a list.  Otherwise says why not: "must ...". */
@@ -98,12 +103,13 @@ extern const es_fields_t  *const  es_fields_unreadable;
 const uint8_t *es_fields_id(const es_fields_t *fields);
 
 /*
- * Appends the event as the lists show it.  `event` is the text of the log.
+ * Appends the event as the lists show it.  `event` is the text of the log.  With
+ * a `seal` of NULL, an event with a value to be encrypted is refused.
  * ES_DENIED: the list cannot be read, or there is no `seal`.  ES_CORRUPT: the
  * text is not an event.  ES_NOMEM, and outcomes of `seal`.  After a failure
  * `out` has its former length.
  */
-es_rc_t es_fields_event(const es_fields_t *fields, es_str_t event,
-    es_buf_t *out);
+es_rc_t es_fields_event(const es_fields_t *fields, const es_fields_seal_t *seal,
+    es_str_t event, es_buf_t *out);
 
 #endif /* ES_FIELDS_H */

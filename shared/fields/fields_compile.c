@@ -735,8 +735,11 @@ es_fields_result(es_fields_compile_t *c, const es_fields_source_t *source,
     fields->root = root;
     fields->states = states;
     fields->edges = edges;
-    fields->seal = source->seal;
-    fields->ctx = source->ctx;
+    fields->key = es_pool_str(c->pool, source->key);
+
+    if (fields->key.data == NULL) {
+        return ES_NOMEM;
+    }
 
     rc = es_fields_attributes(source, c->pool, fields);
 

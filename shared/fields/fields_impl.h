@@ -42,8 +42,7 @@ struct es_fields {
     bool                      names_all;
     const es_fields_state_t  *states;
     const es_fields_edge_t   *edges;
-    es_fields_seal_fn         seal;
-    void                     *ctx;
+    es_str_t                  key;
     uint8_t                   id[ES_FIELDS_ID];
 };
 

@@ -22,7 +22,7 @@ static es_pool_t  pool;
 /* Compiles lists that are given as JSON: [["/a"], ["/b"]]. */
 
 static es_rc_t
-compile(const char *text, const char *encrypt, es_fields_seal_fn seal,
+compile(const char *text, const char *encrypt, const char *key,
     const es_fields_t **out)
 {
     json_t             *lists, *list, *entry;
@@ -30,7 +30,7 @@ compile(const char *text, const char *encrypt, es_fields_seal_fn seal,
     es_rc_t             rc;
     es_str_t           *entries;
     es_fields_list_t    allow[ES_FIELDS_LISTS + 2];
-    es_fields_source_t  source = { .allow = allow, .seal = seal };
+    es_fields_source_t  source = { .allow = allow, .key = es_str(key) };
 
     lists = json_pack("[o,o]", json_loads(text, 0, NULL),
                       json_loads(encrypt ? encrypt : "[]", 0, NULL));
@@ -55,6 +55,8 @@ compile(const char *text, const char *encrypt, es_fields_seal_fn seal,
 }
 
 
+static const es_fields_seal_t  *sealing;
+
 static es_rc_t
 show(const es_fields_t *fields, const char *event, es_buf_t *out)
 {
@@ -66,7 +68,7 @@ show(const es_fields_t *fields, const char *event, es_buf_t *out)
     copy = malloc(strlen(event) + 1);
     memcpy(copy, event, strlen(event) + 1);
     out->len = 0;
-    rc = es_fields_event(fields, es_str(copy), out);
+    rc = es_fields_event(fields, sealing, es_str(copy), out);
     free(copy);
 
     return rc;
@@ -388,11 +390,12 @@ intricate(void)
 /* Writes the place instead of the value, and the length of what was there. */
 
 static es_rc_t
-seal(void *ctx, const es_fields_place_t *place, es_buf_t *out, size_t from)
+seal(void *ctx, es_str_t key, const es_fields_place_t *place, es_buf_t *out,
+    size_t from)
 {
     size_t  len;
 
-    (void) ctx;
+    ok(ctx == &sealing && es_str_eq(key, es_lit("k1")), "encryption has a key");
     len = out->len - from;
 
     if (memchr(out->data + from, '!', len) != NULL) {
@@ -401,10 +404,12 @@ seal(void *ctx, const es_fields_place_t *place, es_buf_t *out, size_t from)
 
     out->len = from;
 
-    return es_buf_printf(out, "\"%.*s %.*s <%.*s>%s %zu "
+    return es_buf_printf(out, "\"%.*s %.*s %.*s %.*s <%.*s>%s %zu "
                          "and much longer than before, so that it must grow\"",
                          (int) place->id.len, place->id.data,
                          (int) place->source.len, place->source.data,
+                         (int) place->feed.len, place->feed.data,
+                         (int) place->cursor.len, place->cursor.data,
                          (int) place->pointer.len, place->pointer.data,
                          place->base64 ? " base64" : "", len);
 }
@@ -414,9 +419,10 @@ static void
 encrypted(void)
 {
     es_buf_t            out = { NULL, 0, 0 };
+    es_fields_seal_t    with = { seal, &sealing };
     const es_fields_t  *fields;
 
-#define SEALED(place)  "\"e1 /s <" place \
+#define SEALED(place)  "\"e1 /s orders k3f9-1 <" place \
     " and much longer than before, so that it must grow\""
 
     static const struct {
@@ -444,6 +450,8 @@ encrypted(void)
         { "[[\"/a/b\"]]", "[\"/a\"]", "\"data\":{\"a\":{\"c\":1}}", "" },
     };
 
+    sealing = &with;
+
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char  event[2048], wanted[2048];
 
@@ -451,19 +459,19 @@ encrypted(void)
         snprintf(wanted, sizeof(wanted), "%s%s%s}", HEAD LOG,
                  *cases[i].expected ? "," : "", cases[i].expected);
 
-        ok(compile(cases[i].allow, cases[i].encrypt, seal, &fields) == ES_OK
+        ok(compile(cases[i].allow, cases[i].encrypt, "k1", &fields) == ES_OK
            && show(fields, event, &out) == ES_OK,
            "%s is encrypted under %s", cases[i].encrypt, cases[i].allow);
         is_str((es_str_t) { out.data, out.len }, wanted,
                "in its place, after the list");
     }
 
-    (void) compile("[]", "[\"/a\"]", seal, &fields);
+    (void) compile("[]", "[\"/a\"]", "k1", &fields);
     is_int(show(fields, HEAD ",\"data\":{\"a\":\"!\"}}", &out), ES_BUSY,
            "an outcome of encryption refuses the event");
     is_int((int64_t) out.len, 0, "and nothing of it is shown");
 
-    (void) compile("[]", "[\"/a\"]", NULL, &fields);
+    sealing = NULL;
     is_int(show(fields, HEAD ",\"data\":{\"a\":1}}", &out), ES_DENIED,
            "without a way to encrypt, the event is refused");
 
@@ -497,6 +505,9 @@ identity(void)
     (void) compile("[[\"/a\"]]", "[\"/a\"]", NULL, &fields);
     ok(memcmp(es_fields_id(all[0]), es_fields_id(fields), ES_FIELDS_ID) != 0,
        "encryption has another");
+    (void) compile("[[\"/a\"]]", "[\"/a\"]", "k1", &all[0]);
+    ok(memcmp(es_fields_id(all[0]), es_fields_id(fields), ES_FIELDS_ID) != 0,
+       "and so has another key");
 }
 
 
@@ -724,8 +735,8 @@ property(void)
         out.len = 0;
 
         if (es_fields_compile(&source, &pool, &fields) != ES_OK
-            || es_fields_event(fields, (es_str_t) { document.data,
-                                                    document.len }, &out)
+            || es_fields_event(fields, NULL, (es_str_t) { document.data,
+                                                          document.len }, &out)
                != ES_OK)
         {
             failed++;
