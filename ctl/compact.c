@@ -161,11 +161,29 @@ ctl_compact_keep(const ctl_compact_t *c, const char *name)
 
 /* The copy gets what a store makes by itself, with the rights that it had. */
 
+/* Makes a directory of the copy if the store has it. */
+
+static int
+ctl_compact_mkdir(const ctl_compact_t *c, const char *name)
+{
+    char  from[PATH_MAX + 16], to[PATH_MAX + 16];
+
+    (void) snprintf(from, sizeof(from), "%s/%s", c->ctl->store_path, name);
+    (void) snprintf(to, sizeof(to), "%s/%s", c->stage.path, name);
+
+    return access(from, F_OK) != 0 || mkdir(to, 0700) == 0
+           ? CTL_OK
+           : ctl_fail(CTL_FAILED, "cannot create \"%s\": %s", to,
+                      strerror(errno));
+}
+
+
+/* Ciphertexts are kept, so that partners are sent the same ones as before. */
+
 static int
 ctl_compact_verify(ctl_compact_t *c)
 {
     int    rc;
-    char   from[PATH_MAX], to[PATH_MAX + 8];
     ctl_t  copy;
 
     rc = ctl_copy_open(c->ctl, c->stage.path, ES_STORE_PUBLISH, &copy);
@@ -176,12 +194,16 @@ ctl_compact_verify(ctl_compact_t *c)
 
     es_store_close(copy.store);
 
-    (void) snprintf(from, sizeof(from), "%s/pages", c->ctl->store_path);
-    (void) snprintf(to, sizeof(to), "%s/pages", c->stage.path);
+    if (rc == CTL_OK) {
+        rc = ctl_compact_mkdir(c, "pages");
+    }
 
-    if (rc == CTL_OK && access(from, F_OK) == 0 && mkdir(to, 0700) == -1) {
-        rc = ctl_fail(CTL_FAILED, "cannot create \"%s\": %s", to,
-                      strerror(errno));
+    if (rc == CTL_OK) {
+        rc = ctl_compact_mkdir(c, "encrypted");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_compact_keep(c, "encrypted/data.mdb");
     }
 
     if (rc == CTL_OK) {

@@ -221,8 +221,8 @@ sub fresh_installation {
         'nginx cannot read the key');
     my @may = sort split /\n/, ok_run('runuser -u www-data '
         . "-- find $store -writable 2>/dev/null || :", 'what nginx may write');
-    is_deeply(\@may, [ map { "$store/$_" } 'bell', (map { "$_/lock.mdb" }
-        qw(checkpoints log registry)), 'used' ], 'is what readers need');
+    is_deeply(\@may, [ sort map { "$store/$_" } 'bell', 'encrypted',
+        (map { "$_/lock.mdb" } qw(checkpoints log registry)), 'used' ], 'is what readers need');
     ok_run("! runuser -u nobody -- ls $store", 'others may not enter the store');
 
     my $link = '/etc/nginx/modules-enabled/50-mod-http-eventsync.conf';

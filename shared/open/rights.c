@@ -36,6 +36,7 @@ static const es_right_t  es_rights[] = {
     { "registry", offsetof(es_rights_t, manage), 02775, false },
     { "checkpoints", offsetof(es_rights_t, ack), 02775, false },
     { "pages", offsetof(es_rights_t, pages), 02770, true },
+    { "encrypted", offsetof(es_rights_t, group), 02770, true },
     { "delivery", offsetof(es_rights_t, delivery), 02750, false }
 };
 

@@ -10,6 +10,8 @@
  *     log/         LMDB: feeds, events, types; written by publishers
  *     ids/         the (source, id) index, derived from the log, id_index.h
  *     pages/       LMDB: encoded pages, derived from the log, made by workers
+ *     encrypted/   LMDB: encrypted fields, derived from the log, made by
+ *                  workers, the dispatcher and eventsyncctl
  *     registry/    LMDB: partners, keys, endpoints, event types; written by
  *                  operators
  *     delivery/    LMDB: written by the dispatcher only

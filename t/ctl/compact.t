@@ -120,6 +120,18 @@ if ($> == 0) {
         map { "--$_=6121" . $id++ % 10 } qw(publish manage ack pages delivery));
 }
 $t->ctl_ok('store', 'mark', 'staging');
+mkdir "$store/encrypted";
+$t->write_file('key.jwk', '{"kty":"EC","kid":"k1","crv":"P-256","x":'
+    . '"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":'
+    . '"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}');
+sub ciphertext {
+    my ($of) = @_;
+    my $cmd = join ' ', map { "'$_'" } $t->build . '/helper/encrypt',
+        "$dir/key.jwk", 'orders', '/s', 'e1', '/data/m', $of, "$epoch-1";
+    return `echo 1 | $cmd`;
+}
+my $ciphertext = ciphertext($store);
+like($ciphertext, qr/^eyJ/, 'a ciphertext was kept');
 my $before = rights($store);
 my %was = map { ($_->[0] => $t->ctl_ok(@$_)) } ['tail', 'orders'],
     ['endpoint', 'status'], ['checkpoint', 'list'], ['partner', 'list'];
@@ -135,8 +147,9 @@ my $after = rights("$dir/new");
 is_deeply({ map { ($_ => $after->{$_}) } grep { $before->{$_} } keys %$after },
     { map { ($_ => $before->{$_}) } grep { $after->{$_} } keys %$before },
     'its files have the rights that they had');
-is_deeply([grep { !$after->{$_} && !m{^pages/|^ids/|^delivery/owner} } keys %$before], [],
+is_deeply([grep { !$after->{$_} && !m{^pages/|^ids/|^delivery/owner|^encrypted/lock} } keys %$before], [],
     'and are all there');
+is(ciphertext("$dir/new"), $ciphertext, 'with the ciphertext');
 {
     local $t->{store} = "$dir/new";
     # but for the age of the oldest event that waits

@@ -60,7 +60,7 @@ open my $page, '<', 'docs/operations.md' or die;
 my %table = map { my @cell = split /\s*\|\s*/; ($cell[1] =~ s{`|/}{}gr => \@cell) }
     grep { /^\| `[a-z.]+\/?` \| (?:root|dispatcher) \|/ } <$page>;
 is_deeply([sort keys %table],
-    [sort qw(. log ids registry checkpoints pages delivery)],
+    [sort qw(. log ids registry checkpoints pages encrypted delivery)],
     'the page has a table');
 
 # Compares every file of the store with it.  Who makes a file owns it, until the
@@ -189,6 +189,24 @@ sub serve_pages {
 }
 ok(-e $t->store . '/pages/data.mdb', 'the pager stored them');
 
+# Ciphertexts are kept by everybody who reads, and are the same for all.
+chmod 0644, $t->write_file('key.jwk', encode_json({ kty => 'EC', kid => 'k1',
+    crv => 'P-256', x => 'MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4',
+    y => '4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM' }));
+keep_ciphertexts();
+sub keep_ciphertexts {
+    my %got;
+    system 'cp', $t->build . '/helper/encrypt', "$dir/bin/encrypt";
+    for my $who (qw(poller operator dispatcher poller)) {
+        my $proc = $t->start("encrypt-$who", { stdin => '"a@b"' }, as($who,
+            "$dir/bin/encrypt", "$dir/key.jwk", 'orders', '/s', 'e1', '/data/m',
+            $t->store, 'k3f2-1'));
+        is($proc->wait(30), 0, "$who keeps a ciphertext") or diag($proc->stderr);
+        $got{$proc->stdout}++;
+    }
+    is_deeply([values %got], [4], 'all have the same');
+}
+
 dispatcher_as($t, 'dispatcher', '--key-file', "$dir/dispatcher-keys");
 ok(wait_for(sub { $t->{dispatcher}->stderr =~ /info: eventsync-dispatcher/ }),
     'the dispatcher starts') or diag($t->{dispatcher}->stderr);
@@ -257,6 +275,9 @@ my @writers = (
     ['pages', undef, undef, ['pager']],
     ['pages/data.mdb', ['pager'], ['pager']],
     ['pages/lock.mdb', ['pager'], ['pager']],
+    ['encrypted', undef, undef, \@roles],
+    ['encrypted/data.mdb', \@roles, \@roles],
+    ['encrypted/lock.mdb', \@roles, \@roles],
     ['delivery', undef, undef, ['dispatcher']],
     ['delivery/data.mdb', ['dispatcher'],
         [qw(dispatcher manager observer operator)]],
@@ -286,8 +307,8 @@ is_deeply([grep { !$tried{$_} } @paths], [], 'no file is left out');
 
 unlink map { $t->store . "/$_" } qw(log/lock.mdb registry/lock.mdb
     checkpoints/lock.mdb delivery/lock.mdb delivery/owner bell used ids/0
-    ids/control pages/data.mdb pages/lock.mdb);
-rmdir $t->store . "/$_" for qw(ids pages);
+    ids/control pages/data.mdb pages/lock.mdb encrypted/data.mdb encrypted/lock.mdb);
+rmdir $t->store . "/$_" for qw(ids pages encrypted);
 my ($rc, undef, $err) = ctl_as($t, 'poller', {}, 'feed', 'list');
 is($rc, 1, 'a reader cannot make a lock file');
 like($err, qr{cannot open "\S+/log/lock.mdb": Permission denied}, '... and why');
@@ -296,6 +317,7 @@ runs('root', 'root makes all of them', @rights);
 as_documented('after a loss');
 is(publish_as($t, 'publisher', 'orders'), '', 'a publisher fills the ids');
 serve_pages();
+keep_ciphertexts();
 dispatcher_as($t, 'dispatcher', '--key-file', "$dir/dispatcher-keys");
 ok(wait_for(sub { $t->{dispatcher}->stderr =~ /info: eventsync-dispatcher/ }),
     'the dispatcher makes its lock');
