@@ -320,8 +320,9 @@ ctl_nginx_lacks(const es_rights_t *rights, unsigned serves, const gid_t *groups,
         { CTL_SERVES_ACK, rights->ack, "for eventsync_checkpoints" },
         { CTL_SERVES_PAGES, rights->pages, "for eventsync_pages" },
         { CTL_SERVES_MANAGE, rights->manage, "for eventsync_endpoints" },
-        { CTL_SERVES_DELIVERY, rights->delivery, "for eventsync_metrics, "
-          "eventsync_health or eventsync_endpoints" }
+        { CTL_SERVES_DELIVERY, rights->delivery, "for eventsync_status, "
+          "eventsync_operator, eventsync_metrics, eventsync_health or "
+          "eventsync_endpoints" }
     };
 
     for (i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {

@@ -17,6 +17,8 @@ typedef struct {
     bool  server;
     bool  serves;              /* resources that take a key */
     bool  open;                /* "eventsync_auth off" */
+    bool  health;
+    bool  alone;               /* "eventsync_ready_dispatcher off" */
 } ctl_conf_block_t;
 
 typedef struct {
@@ -86,8 +88,10 @@ ctl_conf_resource(ctl_conf_parser_t *c)
         { "eventsync_checkpoints", CTL_SERVES_ACK },
         { "eventsync_pages", CTL_SERVES_PAGES },
         { "eventsync_endpoints", CTL_SERVES_MANAGE | CTL_SERVES_DELIVERY },
+        { "eventsync_status", CTL_SERVES_DELIVERY },
+        { "eventsync_operator", CTL_SERVES_DELIVERY },
         { "eventsync_metrics", CTL_SERVES_DELIVERY },
-        { "eventsync_health", CTL_SERVES_DELIVERY }
+        { "eventsync_health", 0 }          /* see ctl_conf_health() */
     };
 
     for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
@@ -140,8 +144,12 @@ ctl_conf_directive(ctl_conf_parser_t *c)
     } else if (strcmp(name, "eventsync_auth") == 0) {
         c->blocks[c->depth].open = strcmp(value, "off") == 0;
 
+    } else if (strcmp(name, "eventsync_ready_dispatcher") == 0) {
+        c->blocks[c->depth].alone = strcmp(value, "off") == 0;
+
     } else if (ctl_conf_resource(c)) {
         c->blocks[c->depth].serves = true;
+        c->blocks[c->depth].health |= strcmp(name, "eventsync_health") == 0;
     }
 }
 
@@ -157,12 +165,24 @@ ctl_conf_begin(ctl_conf_parser_t *c)
         c->depth++;
         memset(&c->blocks[c->depth], 0, sizeof(ctl_conf_block_t));
         c->blocks[c->depth].server = server;
+        c->blocks[c->depth].alone = c->blocks[c->depth - 1].alone;
     }
 
     if (server) {
         c->plain[0] = '\0';
         c->listens = false;
         c->keys = false;
+    }
+}
+
+
+/* A check of health reads the dispatcher's heartbeat unless that is off. */
+
+static void
+ctl_conf_health(ctl_conf_parser_t *c, const ctl_conf_block_t *block)
+{
+    if (block->health && !block->alone) {
+        c->conf->serves |= CTL_SERVES_DELIVERY;
     }
 }
 
@@ -174,6 +194,8 @@ ctl_conf_end(ctl_conf_parser_t *c)
 
     block = &c->blocks[c->depth];
     c->keys |= block->serves && !block->open;
+
+    ctl_conf_health(c, block);
 
     if (block->server && c->keys) {
         if (!c->listens) {
@@ -273,4 +295,6 @@ ctl_nginx_conf_read(es_str_t text, ctl_nginx_conf_t *conf)
             ctl_conf_word(&c, rest);
         }
     }
+
+    ctl_conf_health(&c, &c.blocks[0]);
 }

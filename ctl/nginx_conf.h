@@ -21,7 +21,7 @@
 #define CTL_SERVES_ACK       0x02
 #define CTL_SERVES_PAGES     0x04
 #define CTL_SERVES_MANAGE    0x08
-#define CTL_SERVES_DELIVERY  0x10      /* metrics, health */
+#define CTL_SERVES_DELIVERY  0x10      /* what reads deliveries */
 
 typedef struct {
     unsigned  nstores;                 /* up to CTL_CONF_STORES */

@@ -6,6 +6,7 @@
 use warnings;
 use strict;
 
+use Cwd qw(getcwd);
 use JSON::PP;
 use Test::More;
 
@@ -46,7 +47,9 @@ sub configure {
     $x{$_} //= '' for qw(main events server location);
     $x{listen} //= '127.0.0.1:%%PORT_0%%';
     $x{store} //= '%%STORE%%';
-    $t->write_file('nginx.conf', $t->expand($t->complete_conf(<<"CONF")));
+    $x{serves} //= 'eventsync_publish on;';
+    $x{ops} //= 'eventsync_metrics on;';
+    my $text = $t->expand($t->complete_conf(<<"CONF"));
 load_module $dir/ngx_http_eventsync_module.so;
 $x{main}
 events { $x{events} }
@@ -55,11 +58,24 @@ http {
     server {
         listen $x{listen};
         $x{server}
-        location /v1/ { eventsync_poll on; eventsync_publish on; $x{location} }
-        location = /ops { eventsync_metrics on; eventsync_auth off; }
+        location /v1/ { eventsync_poll on; $x{serves} $x{location} }
+        location = /ops { $x{ops} eventsync_auth off; }
     }
 }
 CONF
+    $text =~ s/user root;/user $x{user} nogroup;/ if $x{user};
+    $t->write_file('nginx.conf', $text);
+}
+
+# What the page says: directive => the groups that it needs.
+sub groups_of_directives {
+    my $page = $t->read_file(getcwd() . '/docs/operations.md');
+    my %groups;
+    for my $row ($page =~ /^\| … with (.*) \|$/mg) {
+        $groups{$_} = [$row =~ /`eventsync-(\w+)`/g]
+            for $row =~ /`(eventsync_\w+)`/g;
+    }
+    return %groups;
 }
 
 configure();
@@ -113,9 +129,7 @@ SKIP: {
         map { "--$_->[0]=$_->[1]" } [publish => 61201], [manage => $nobody],
         [ack => $nobody], [pages => $nobody], [delivery => $nobody]);
     $t->ctl_ok(@rights);
-    configure();
-    $t->write_file('nginx.conf', $t->read_file('nginx.conf')
-        =~ s/user root;/user nobody nogroup;/r);
+    configure(user => 'nobody');
     like(nginx()->{'nginx-user'}, qr/^fail:\ the\ user\ nobody\ is\ not\ in\ group
         \ 61201,\ which\ it\ needs\ for\ eventsync_publish\ ->\ adduser\ nobody\ /x,
         'a worker that lacks a group');
@@ -125,6 +139,22 @@ SKIP: {
         . "service nginx restart\n", '... named where the group has a name');
     $t->ctl_ok(map { s/61201/$nobody/r } @rights);
     like(nginx()->{'nginx-user'}, qr/^ok: the user nobody /, 'one that has all');
+    my %groups = groups_of_directives();
+    for my $directive (sort keys %groups) {
+        for my $group (@{ $groups{$directive} }) {
+            configure(serves => "$directive on;", ops => '', user => 'nobody');
+            $t->ctl_ok(map { s/^--$group=.*/--$group=61202/r =~ s/61201/$nobody/r }
+                @rights);
+            like(nginx()->{'nginx-user'}, qr/^fail: .* group 61202, .*$directive/,
+                "a worker with $directive that lacks $group");
+        }
+    }
+    configure(serves => 'eventsync_health on; eventsync_ready_dispatcher off;',
+        ops => '', user => 'nobody');
+    like(nginx()->{'nginx-user'}, qr/^ok: /,
+        'a check of health that does not look at the dispatcher needs no group');
+    configure(user => 'nobody');
+    $t->ctl_ok(map { s/61201/$nobody/r } @rights);
     SKIP: {
         skip 'setpriv or the list of children is not there', 1
             if !-e "/proc/$$/task/$$/children"
