@@ -351,7 +351,8 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
 
     return ngx_http_eventsync_unauthorized(ctx, 1, ctx->token
                                   ? "The token or its key is expired or "
-                                    "revoked."
+                                    "revoked, or the token is bound to "
+                                    "another certificate."
                                   : "The key is unknown, expired or revoked.");
 }
 
@@ -400,7 +401,10 @@ ngx_http_eventsync_key_given(ngx_http_eventsync_ctx_t *ctx,
         return !es_jwt_expired(&ctx->token->jwt,
                                ngx_http_eventsync_now_ms(ctx->worker))
                && (ctx->token->issuer == NULL
-                   || ngx_http_eventsync_issuer_stands(ctx, ctx->token));
+                   || ngx_http_eventsync_issuer_stands(ctx, ctx->token))
+               && (!ctx->token->jwt.bound
+                   || ngx_http_eventsync_peer_is(ctx,
+                                             ctx->token->jwt.certificate));
     }
 
     return es_apikey_equal(key->digest, ctx->key.digest);

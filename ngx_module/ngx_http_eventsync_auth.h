@@ -64,6 +64,8 @@ ngx_int_t ngx_http_eventsync_peer(ngx_http_eventsync_ctx_t *ctx);
 es_rc_t ngx_http_eventsync_peer_find(ngx_http_eventsync_ctx_t *ctx,
     const es_key_t **key);
 ngx_uint_t ngx_http_eventsync_peer_current(ngx_http_eventsync_ctx_t *ctx);
+ngx_uint_t ngx_http_eventsync_peer_is(ngx_http_eventsync_ctx_t *ctx,
+    const uint8_t *sha256);
 ngx_int_t ngx_http_eventsync_peer_admit(ngx_http_eventsync_ctx_t *ctx);
 ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
     ngx_msec_t time);

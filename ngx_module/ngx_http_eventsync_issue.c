@@ -136,6 +136,11 @@ ngx_http_eventsync_issue_digest(ngx_http_eventsync_ctx_t *ctx,
         rc = es_scope_print(&issue->jwt.scope, &text);
     }
 
+    if (rc == ES_OK && issue->jwt.bound) {
+        rc = es_buf_append(&text, (char *) issue->jwt.certificate,
+                           ES_DIGEST_LEN);
+    }
+
     if (rc == ES_OK) {
         es_credential_digest((es_str_t) { text.data, text.len },
                              issue->digest);

@@ -160,6 +160,31 @@ ngx_http_eventsync_peer_current(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/*
+ * For a token that is bound to a certificate (RFC 8705): the client has it.
+ * The caller replaces the problem of a client that has none.
+ */
+
+ngx_uint_t
+ngx_http_eventsync_peer_is(ngx_http_eventsync_ctx_t *ctx,
+    const uint8_t *sha256)
+{
+    if (ngx_http_eventsync_peer(ctx) == NGX_OK
+        && ngx_http_eventsync_peer_current(ctx)
+        && ngx_memcmp(ctx->peer->cert.names[0].digest, sha256, ES_DIGEST_LEN)
+           == 0)
+    {
+        return 1;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "eventsync: token is refused: it is bound to another "
+                  "certificate");
+
+    return 0;
+}
+
+
 /* where a key and a certificate are required: both are of one partner */
 
 ngx_int_t

@@ -364,6 +364,14 @@ ngx_http_eventsync_token_grant(ngx_http_eventsync_ctx_t *ctx,
         jwt->expires_s = ngx_min(jwt->expires_s, ctx->expires_ms / 1000);
     }
 
+    /* where a certificate is required, the token is worthless without it */
+
+    if (ctx->peer) {
+        jwt->bound = 1;
+        ngx_memcpy(jwt->certificate, ctx->peer->cert.names[0].digest,
+                   ES_DIGEST_LEN);
+    }
+
     if (jwt->expires_s <= jwt->issued_s) {
         (void) ngx_http_eventsync_unauthorized(ctx, 1,
                                "The key expires within a second.");

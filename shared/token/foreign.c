@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/pool.h"
 #include "event/cursor.h"
+#include "token/confirm.h"
 #include "token/issuer.h"
 #include "token/issuer_keys.h"
 #include "token/jws.h"
@@ -301,6 +302,11 @@ es_foreign_take(const es_issuer_conf_t *conf, const json_t *claims,
     rc = es_foreign_times(claims, now_ms, jwt, reason);
     if (rc != ES_OK) {
         return rc;
+    }
+
+    if (es_confirm_take(claims, jwt) != ES_OK) {
+        return es_foreign_no(reason, "its \"cnf\" is not a certificate's "
+                             "x5t#S256");
     }
 
     partner = conf->partner;

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "keys/apikey.h"
 #include "registry/member.h"
+#include "token/confirm.h"
 #include "token/jwk.h"
 #include "token/jws.h"
 #include "token/jwt.h"
@@ -74,7 +75,8 @@ es_jwt_text(uint64_t store, const es_jwt_t *jwt, es_rc_t *rc)
 
     claims = es_jwt_pack(store, jwt, (es_str_t) { scope.data, scope.len },
                          jti);
-    text = claims ? json_dumps(claims, JSON_COMPACT) : NULL;
+    text = claims && es_confirm_add(claims, jwt) == ES_OK
+           ? json_dumps(claims, JSON_COMPACT) : NULL;
     *rc = text ? ES_OK : ES_NOMEM;
 
     json_decref(claims);
@@ -209,6 +211,7 @@ es_jwt_take(const json_t *claims, uint64_t store, int64_t now_ms,
         || !es_str_eq(es_text(json_object_get(claims, "aud")), es_str(issuer))
         || client.len != ES_KEYID_LEN || partner.len == 0
         || es_text(json_object_get(claims, "jti")).len == 0
+        || es_confirm_take(claims, jwt) != ES_OK
         || !es_jwt_times_ok(claims, now_ms, jwt))
     {
         return ES_INVALID;

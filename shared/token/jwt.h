@@ -9,7 +9,8 @@
  * another store is invalid here, even if the same key has signed it.
  *
  * A token grants nothing by itself.  At each use the caller looks up the
- * token's key in the registry and decides by what that key may do now.
+ * token's key in the registry and decides by what that key may do now.  It also
+ * checks that the client has the certificate that a token is bound to.
  */
 
 #ifndef ES_JWT_H
@@ -50,6 +51,8 @@ typedef struct {
     es_scope_t  scope;
     int64_t     issued_s;                    /* seconds since 1970 */
     int64_t     expires_s;
+    bool        bound;                       /* to a client certificate, */
+    uint8_t     certificate[ES_DIGEST_LEN];  /* which has this SHA-256 */
     es_pool_t   pool;
 } es_jwt_t;
 

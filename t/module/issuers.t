@@ -14,6 +14,7 @@ use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
+use Test::Eventsync::Issuer;
 
 my $json = JSON::PP->new->canonical;
 my $iss = 'https://login.example/';
@@ -27,13 +28,14 @@ $t->partner('acme', feeds => 'prices,orders-acme', publish => 'orders-acme');
 $t->partner('bolt', feeds => 'orders-bolt');
 my $key = $t->partner_key('acme', scopes => 'read,manage');
 
-my %alg = (ec => 'ES256', other => 'ES256', rsa => 'RS256', pss => 'PS256',
-    ed => 'EdDSA', weak => 'RS256');
-my %jwk = map { $_ => make($_) } sort keys %alg;
-$jwk{pss} = { %{ $jwk{pss} }, alg => 'PS256' };
+my $issuer = Test::Eventsync::Issuer->new($t, iss => $iss, aud => $aud);
+$issuer->key($_->[0], $_->[1]) for [ ec => 'ES256' ], [ other => 'ES256' ],
+    [ rsa => 'RS256' ], [ pss => 'PS256' ], [ ed => 'EdDSA' ];
+$issuer->key(weak => 'RS256', bits => 1024);
+my %jwk = map { $_ => $issuer->jwk($_) } qw(ec other rsa pss ed weak);
 
-keys_are('jwks', @jwk{qw(ec rsa pss ed)});
-keys_are('two', $jwk{other});
+$issuer->keys_are('jwks', qw(ec rsa pss ed));
+$issuer->keys_are('two', 'other');
 configure();
 $t->run_nginx;
 $t->publish('prices', { subject => 'a' });
@@ -51,43 +53,8 @@ done_testing();
 
 ###############################################################################
 
-sub file { return $t->testdir . "/$_[0]" }
-
-sub run {
-    my @command = @_;
-    open my $fh, '-|', @command or die "$command[0]: $!\n";
-    binmode $fh;
-    local $/;
-    my $out = <$fh>;
-    close $fh or die "@command failed\n";
-    return $out;
-}
-
-# A key in a file, and its public JWK.
-sub make {
-    my ($kid) = @_;
-    my ($type, @opts) = $alg{$kid} eq 'EdDSA' ? 'ED25519'
-        : $alg{$kid} eq 'ES256' ? ('EC', '-pkeyopt', 'ec_paramgen_curve:P-256')
-        : ('RSA', '-pkeyopt', 'rsa_keygen_bits:' . ($kid eq 'weak' ? 1024 : 2048));
-    run('sh', '-c', 'openssl genpkey -algorithm "$@" 2>/dev/null', 'sh', $type,
-        @opts, '-out', file("$kid.pem"));
-    my $der = run(qw(openssl pkey -pubout -outform DER -in), file("$kid.pem"));
-    my %jwk = (kid => $kid, alg => $alg{$kid}, use => 'sig');
-
-    return { %jwk, kty => 'OKP', crv => 'Ed25519',
-        x => encode_base64url(substr $der, -32) } if $type eq 'ED25519';
-    return { %jwk, kty => 'EC', crv => 'P-256',
-        x => encode_base64url(substr $der, -64, 32),
-        y => encode_base64url(substr $der, -32) } if $type eq 'EC';
-    my ($n) = run(qw(openssl rsa -modulus -noout -in), file("$kid.pem"))
-        =~ /Modulus=(\w+)/;
-    return { %jwk, kty => 'RSA', n => encode_base64url(pack 'H*', $n), e => 'AQAB' };
-}
-
-sub keys_are {
-    my ($name, @jwks) = @_;
-    $t->replace_file("$name.json", $json->encode({ keys => \@jwks }));
-}
+sub file { return $issuer->file($_[0]) }
+sub token { return $issuer->token(@_) }
 
 sub configure {
     my $all = join ' ', map { "eventsync_$_ on;" }
@@ -120,41 +87,6 @@ http {
 CONF
 }
 
-# A signature of the text by a key's file, as JOSE has it.
-sub sign {
-    my ($kid, $alg, $text) = @_;
-    $t->write_file('text', $text);
-    my $pem = file("$kid.pem");
-    return run(qw(openssl pkeyutl -sign -rawin -inkey), $pem, '-in', file('text'))
-        if $alg eq 'EdDSA';
-    my $out = run(qw(openssl dgst -sha256 -sign), $pem, $alg eq 'PS256'
-        ? qw(-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32) : (),
-        file('text'));
-    return $out if $alg ne 'ES256';
-
-    # two integers in DER
-    my (undef, $r, $s) = unpack 'a2 x C/a x C/a', $out;
-    return join '', map { substr "\0" x 32 . $_, -32 } $r, $s;
-}
-
-# A token; what is given replaces members, and undef removes one.
-sub token {
-    my (%opts) = @_;
-    my $kid = $opts{key} // 'ec';
-    my %header = (alg => $alg{$kid}, kid => $kid, typ => 'at+jwt',
-        %{ $opts{header} // {} });
-    my %claims = (iss => $iss, aud => $aud, sub => 'x', partner => 'acme',
-        scope => 'openid read publish ack', iat => time, exp => time + 600,
-        %{ $opts{claims} // {} });
-    for my $part (\%header, \%claims) {
-        delete @{$part}{ grep { !defined $part->{$_} } keys %$part };
-    }
-    my $text = join '.', encode_base64url($opts{header_text} // $json->encode(\%header)),
-        encode_base64url($opts{claims_text} // $json->encode(\%claims));
-    return "$text." . encode_base64url($opts{signature} ? $opts{signature}->($text)
-        : sign($opts{signer} // $kid, $opts{sign_alg} // $alg{$kid}, $text));
-}
-
 sub get {
     my ($token, $path, $port) = @_;
     return $t->http(GET => $path // '/v1/feeds/prices/events',
@@ -180,7 +112,7 @@ sub refused {
 ###############################################################################
 
 sub accepted {
-    is(status(token(key => $_)), 200, "a token of $alg{$_}") for qw(ec rsa pss ed);
+    is(status(token(key => $_)), 200, "a token of @{[ $issuer->alg($_) ]}") for qw(ec rsa pss ed);
     is(status(token(header => { typ => 'application/AT+JWT' })), 200,
         'a type in full, in any case');
     is(status(token(header => { x5t => 'AAAA', foo => 1 })), 200,
@@ -230,7 +162,7 @@ sub scopes {
 }
 
 sub attacks {
-    my $public = run(qw(openssl pkey -pubout -in), file('rsa.pem'));
+    my $public = Test::Eventsync::Issuer::run(qw(openssl pkey -pubout -in), file('rsa.pem'));
     my $not = qr/"alg" is not that of the key/;
 
     for my $none (qw(none None nOnE NONE)) {
@@ -391,7 +323,7 @@ sub replaced {
     my $call = $t->http_start(GET => '/v1/feeds/prices/events?from=latest&wait=60',
         { authorization => 'Bearer ' . token() });
     $t->waiting(1);
-    keys_are('jwks', @jwk{qw(ed other)});
+    $issuer->keys_are('jwks', qw(ed other));
     $becomes->(401, $token{ec}, 'a removed key ends its tokens');
     $t->publish('prices', { subject => 'b' });
     is($t->http_end($call)->{status}, 401, 'also that of a request that waits');
@@ -412,7 +344,7 @@ sub replaced {
     like($t->read_file('error.log'), qr/cannot be opened: .*; its tokens are refused/,
         'which is logged');
     is(status($key), 200, 'keys are not concerned');
-    keys_are('jwks', $jwk{ec});
+    $issuer->keys_are('jwks', 'ec');
     $becomes->(200, $token{ec}, 'until it is back');
     is(status($token{ed}), 401, 'with its keys, and no others');
 
@@ -429,7 +361,7 @@ sub replaced {
 
 # A configuration that is not right stops nginx.
 sub refusals {
-    keys_are('jwks', $jwk{ec});
+    $issuer->keys_are('jwks', 'ec');
     my $file = 'jwks=' . file('jwks.json');
     my $good = "$file aud=a partner=acme";
     my %sets = (

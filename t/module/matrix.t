@@ -88,7 +88,7 @@ my %REFUSED = (
     'an expired key' => [ 401, $key_unknown ],
     'a revoked key' => [ 401, $key_unknown ],
     'a token of a revoked key' => [ 401,
-        qr/^The token or its key is expired or revoked\.$/ ],
+        qr/^The token or its key is expired or revoked, or/ ],
     'a wrong address' => [ 403,
         qr/^The credential may not be used from this address\.$/ ],
     'no certificate' => [ 401, $no_cert ],

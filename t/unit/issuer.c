@@ -85,6 +85,7 @@ static void
 test_claims(void)
 {
     static const char  times[] = "\"exp\", \"nbf\" or \"iat\" is not a time";
+    static const char  cnf[] = "its \"cnf\" is not a certificate's x5t#S256";
 
     scope_is("", 0, 0);
     scope_is(",\"scope\":\"\"", 0, 0);
@@ -113,6 +114,9 @@ test_claims(void)
     refused("{\"iss\":\"i\",\"aud\":\"a\",\"exp\":1795000900}",
             "no claim names a partner");
     refused(GOOD ",\"exp\":1795000900}", "its claims are no JSON object");
+    refused(GOOD ",\"cnf\":{\"jkt\":\"x\"}}", cnf);
+    refused(GOOD ",\"cnf\":{\"x5t#S256\":\"AA\"}}", cnf);
+    refused(GOOD ",\"cnf\":[]}", cnf);
 }
 
 

@@ -37,6 +37,9 @@ generate(const char *alg, const char *kid)
     return text;
 }
 
+#define A40  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define CNF(end)  "{\"x5t#S256\":\"" A40 #end "\"}"
+
 
 static es_jwt_keys_t *
 set_of(const char *one, const char *two)
@@ -527,6 +530,44 @@ large(void)
 }
 
 
+/* The certificate of a token; its claim is in no token that is not bound. */
+
+static void
+bound(void)
+{
+    es_buf_t  text = { NULL, 0, 0 };
+    es_jwt_t  read, jwt = {
+        .client = "aaaaaaaaaa", .partner = es_lit("acme"),
+        .scope = { ES_SCOPE_READ, { 0, NULL } },
+        .issued_s = NOW_S, .expires_s = NOW_S + 900, .bound = true
+    };
+
+    memset(jwt.certificate, 0xfb, sizeof(jwt.certificate));
+
+    if (ok(es_jwt_sign(keys, STORE, &jwt, &text) == ES_OK
+           && es_jwt_verify(keys, STORE, (es_str_t) { text.data, text.len },
+                            NOW, &read) == ES_OK, "a bound token"))
+    {
+        ok(read.bound && memcmp(read.certificate, jwt.certificate,
+                                sizeof(jwt.certificate)) == 0,
+           "has its certificate");
+        es_jwt_free(&read);
+    }
+
+    es_buf_free(&text);
+
+    ok(claims_with("cnf", CNF(AAA)), "a certificate");
+    ok(!claims_with("cnf", CNF(AA)), "not of fewer bytes");
+    ok(!claims_with("cnf", CNF(AAAA)), "nor of more");
+    ok(!claims_with("cnf", CNF(AAB)), "nor of more bits than bytes");
+    ok(!claims_with("cnf", "{}"), "nor none");
+    ok(!claims_with("cnf", "null"), "nor that");
+    ok(!claims_with("cnf", "{\"jkt\":\"" A40 "AAA\"}"), "no other key");
+    ok(!claims_with("cnf", "{\"jkt\":\"x\",\"x5t#S256\":\"" A40 "AAA\"}"),
+       "nor one more");
+}
+
+
 int
 main(void)
 {
@@ -534,6 +575,7 @@ main(void)
 
     keys = set_of(HMAC, NULL);
 
+    bound();
     whole("HS256");
     whole("ES256");
     whole("RS256");
