@@ -15,6 +15,8 @@ const ctl_group_t  ctl_groups[] = {
       ctl_type_commands },
     { "partner", "partners: their feeds, limits and quotas",
       ctl_partner_commands },
+    { "fields", "what partners see of events: a preview",
+      ctl_fields_commands },
     { "key", "API keys of partners", ctl_key_commands },
     { "dashboard", "links that open the dashboard once",
       ctl_dashboard_commands },

@@ -36,6 +36,8 @@ static const ctl_option_row_t  ctl_partner_rows[] = {
     { "allow-ports", "N,...", "ports below 1024, likewise", CTL_FREE },
     { "allow-from", "CIDR,...", "the addresses from which its keys may be "
       "used, or any; default: any", CTL_FREE },
+    { "fields", "JSON", "what it may see of each event, by feed, as "
+      "{\"orders\":{\"allow\":[\"/id\"]}}; default: everything", CTL_FREE },
     { "disabled", NULL, "its keys are invalid, and its endpoints are sent "
       "nothing", CTL_FREE },
     { "enabled", NULL, "take --disabled back", CTL_FREE },
@@ -242,6 +244,25 @@ const ctl_command_t  ctl_checkpoint_commands[] = {
       .about = "remove a checkpoint",
       .json = "the names",
       .examples = "checkpoint remove acme orders billing" },
+
+    { .name = NULL }
+};
+
+static const ctl_option_row_t  ctl_fields_preview_rows[] = {
+    { "endpoint", "ENDPOINT", "as this endpoint of the partner is sent it",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
+const ctl_command_t  ctl_fields_commands[] = {
+    { .name = "fields preview", .run = ctl_fields_preview,
+      .kind = CTL_NO_KIND, .arguments = "PARTNER FEED CURSOR",
+      .options = ctl_fields_preview_rows,
+      .about = "print an event as the partner is sent it",
+      .json = "the event, as without the option", .stream = true,
+      .examples = "fields preview acme orders k3f9abcd-10437\n"
+      "fields preview acme orders k3f9abcd-10437 "
+      "--endpoint=ep_k3f9abcdk3f9abcd" },
 
     { .name = NULL }
 };

@@ -256,6 +256,8 @@ int ctl_doctor(ctl_t *ctl, int argc, char **argv);
 int ctl_probe(ctl_t *ctl, int argc, char **argv);
 int ctl_drill(ctl_t *ctl, int argc, char **argv);
 
+int ctl_fields_preview(ctl_t *ctl, int argc, char **argv);
+
 int ctl_checkpoint_list(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_show(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_set(ctl_t *ctl, int argc, char **argv);

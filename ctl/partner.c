@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Partners: the feeds that they may use, their limits and quotas, and their
- * exceptions from the dispatcher's rules for connections.
+ * Partners: the feeds that they may use and what they see of them, their limits
+ * and quotas, and their exceptions from the dispatcher's rules for connections.
  *
  * A change may take a feed from endpoints with undelivered events, so the
  * command reports these endpoints.
@@ -26,6 +26,7 @@ typedef struct {
     const char  *addresses;
     const char  *ports;
     const char  *from;
+    const char  *fields;
     const char  *limit[ES_POLICIES];
     const char  *quota[ES_QUOTAS];
 } ctl_partner_args_t;
@@ -153,6 +154,7 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, ctl_partner_args_t *a)
         { "allow-addresses", &a->addresses },
         { "allow-ports", &a->ports },
         { "allow-from", &a->from },
+        { "fields", &a->fields },
         { "disabled", &a->disabled },
         { "enabled", &a->enabled },
         { NULL, NULL }
@@ -166,6 +168,31 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, ctl_partner_args_t *a)
     }
 
     return rc;
+}
+
+
+/* The field lists by feed, a JSON object.  An empty text removes them. */
+
+static int
+ctl_partner_fields(const ctl_partner_args_t *a, json_t *object)
+{
+    json_t  *lists;
+
+    if (a->fields == NULL) {
+        return CTL_OK;
+    }
+
+    lists = a->fields[0] != '\0'
+            ? json_loads(a->fields, JSON_REJECT_DUPLICATES, NULL)
+            : json_null();
+
+    if (lists == NULL) {
+        return ctl_fail(CTL_USAGE, "\"--fields\" is not a JSON object");
+    }
+
+    (void) json_object_set_new(object, "fields", lists);
+
+    return CTL_OK;
 }
 
 
@@ -270,6 +297,10 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
     }
 
     *rc = ctl_allow_from(a->from, object);
+
+    if (*rc == CTL_OK) {
+        *rc = ctl_partner_fields(a, object);
+    }
 
     if (*rc == CTL_OK) {
         *rc = ctl_partner_exceptions(a, object);

@@ -13,6 +13,8 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "inspect/verify.h"
+#include "registry/field_lists.h"
+#include "registry/member.h"
 #include "registry/object.h"
 #include "registry/operations.h"
 #include "registry/partner_index.h"
@@ -77,6 +79,33 @@ es_registry_operations(es_registry_walk_t *w, json_t *object)
     if (rc == ES_INVALID) {
         es_registry_report(w, problem.detail);
         rc = ES_OK;
+    }
+
+    es_pool_free(&pool);
+
+    return rc;
+}
+
+
+/* Lists that cannot be read refuse the events of the record (field_lists.h). */
+
+static es_rc_t
+es_registry_fields(es_registry_walk_t *w, json_t *object)
+{
+    es_rc_t           rc;
+    es_pool_t         pool = { 0 };
+    es_problem_t      problem = { 0 };
+    es_record_t       r = { object, &pool, &problem };
+    es_field_lists_t  lists = { 0 };
+
+    if (w->kind != ES_KIND_PARTNER && w->kind != ES_KIND_ENDPOINT) {
+        return ES_OK;
+    }
+
+    rc = es_take_field_lists(&r, &lists);
+
+    if (rc == ES_OK && lists.unreadable) {
+        es_registry_fault(w, problem.detail);
     }
 
     es_pool_free(&pool);
@@ -208,6 +237,10 @@ es_registry_record(es_registry_walk_t *w, const MDB_val *key,
 
     } else {
         rc = es_registry_operations(w, object);
+    }
+
+    if (rc == ES_OK && json_is_object(object)) {
+        rc = es_registry_fields(w, object);
     }
 
     json_decref(object);

@@ -63,6 +63,11 @@ const es_endpoint_member_t  es_endpoint_members[] = {
       .preset = "latest", .option = "start", .usage = "latest|oldest",
       .about = "where it begins on a feed" },
 
+    { .name = "fields", .type = ES_MEMBER_OBJECT, .take = es_take_fields,
+      .preset = "those of its partner", .option = "fields", .usage = "JSON",
+      .about = "what it is sent of each event, by feed, as "
+      "{\"orders\":{\"allow\":[\"/id\"]}}" },
+
     { .name = "in_flight", .type = ES_MEMBER_NUMBER,
       .field = offsetof(es_endpoint_t, in_flight), .min = 1,
       .max = ES_INFLIGHT_MAX, .preset = "32", .option = "in-flight",

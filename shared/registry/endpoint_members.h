@@ -17,7 +17,7 @@
 #include "registry/member.h"
 #include "registry/registry.h"
 
-#define ES_ENDPOINT_MEMBERS  31
+#define ES_ENDPOINT_MEMBERS  32
 
 /* The type in JSON, and how a text on the command line becomes a value. */
 typedef enum {
@@ -74,6 +74,7 @@ es_rc_t es_take_feeds(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_types(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_subject(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_take_start(es_record_t *r, es_endpoint_t *out);
+es_rc_t es_take_fields(es_record_t *r, es_endpoint_t *out);
 
 /* endpoint_secrets.c */
 es_rc_t es_take_secrets(es_record_t *r, es_endpoint_t *out);

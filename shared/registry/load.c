@@ -140,7 +140,10 @@ es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
 
     endpoint->partner = es_registry_partner(registry, partner);
 
-    return endpoint->partner != NULL ? ES_OK : ES_CORRUPT;
+    return endpoint->partner != NULL
+           ? es_field_lists_pair(&endpoint->fields, &endpoint->partner->fields,
+                                 &registry->pool)
+           : ES_CORRUPT;
 }
 
 

@@ -31,7 +31,8 @@
 
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "quotas", "disabled", "operations",
-    "allow_http", "allow_addresses", "allow_ports", "allow_from", NULL
+    "allow_http", "allow_addresses", "allow_ports", "allow_from", "fields",
+    NULL
 };
 
 static const char  *const  es_key_members[] = {
@@ -354,7 +355,9 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
         return rc;
     }
 
-    return es_take_limits(&r, out);
+    rc = es_take_limits(&r, out);
+
+    return rc == ES_OK ? es_take_field_lists(&r, &out->fields) : rc;
 }
 
 

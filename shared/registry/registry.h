@@ -33,6 +33,7 @@
 #include "limit/gcra.h"
 #include "limit/limit.h"
 #include "limit/quota.h"
+#include "registry/field_lists.h"
 #include "registry/patterns.h"
 
 #define ES_SCOPE_READ      0x01
@@ -72,6 +73,7 @@ typedef struct {
     es_exceptions_t  exceptions;
     es_allow_from_t  allow_from;
     uint64_t       quotas[ES_QUOTAS];
+    es_field_lists_t  fields;        /* use es_partner_fields() */
 } es_partner_t;
 
 typedef struct {
@@ -207,6 +209,7 @@ typedef struct {
     es_str_t             client_key;
     es_str_t             ca_file;
     es_exceptions_t      exceptions;      /* besides those of the partner */
+    es_field_lists_t     fields;          /* use es_endpoint_fields() */
 } es_endpoint_t;
 
 /* The default schedule of the contract: ten attempts over 75 h 35 m. */
@@ -289,6 +292,13 @@ bool es_key_from(const es_key_t *key, int family, const uint8_t *bytes);
 /* True if the key is not expired and not revoked, is no link that waits to be
    redeemed, and its partner is not disabled. */
 bool es_key_valid(const es_key_t *key, int64_t now_ms);
+
+/* What the partner may see of a feed's events, and what the endpoint is sent of
+   them.  NULL: everything.  A list that cannot be read refuses each event. */
+const es_fields_t *es_partner_fields(const es_partner_t *partner,
+    es_str_t feed);
+const es_fields_t *es_endpoint_fields(const es_endpoint_t *endpoint,
+    es_str_t feed);
 
 /* True if the endpoint is sent the feed's events: its `feeds` match, and its
    partner may read the feed and is not disabled.  Ignores `paused`. */

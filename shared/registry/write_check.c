@@ -111,6 +111,9 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
     case ES_KIND_PARTNER:
         memset(&record, 0, sizeof(record));
         rc = es_partner_decode(object, &pool, &record, w->problem);
+        if (rc == ES_OK && record.fields.unreadable) {
+            rc = ES_INVALID;
+        }
         if (rc == ES_OK) {
             rc = es_operations_admit(w, txn, &record);
         }
@@ -139,6 +142,9 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         memset(&endpoint, 0, sizeof(endpoint));
         rc = es_endpoint_decode(object, &pool, &endpoint, &partner,
                                 w->problem);
+        if (rc == ES_OK && endpoint.fields.unreadable) {
+            rc = ES_INVALID;
+        }
         if (rc == ES_OK) {
             rc = es_endpoint_check(&endpoint, w->problem);
         }

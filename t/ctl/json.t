@@ -156,6 +156,8 @@ sub events {
     my @events = json('tail', ['id', 'cursor'], 'orders');
     is(scalar @events, 4, 'the events');
     my $cursor = $events[1]{cursor};
+    is((json('fields preview', ['id'], qw(acme orders), $cursor))[0]{id},
+        $events[1]{id}, 'an event as a partner is sent it');
 
     my @export = json('export', [], 'orders');
     is($export[-1]{manifest}{count}, 4, 'the events and their manifest');

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "catalogue/catalogue.h"
+#include "fields/fields.h"
 #include "log/chunk.h"
 #include "open/open.h"
 #include "registry/control_request.h"
@@ -181,6 +182,97 @@ test_allow_from(void)
           "/allow_from/0");
     wrong(ES_KIND_PARTNER, "", "\"operations\":\"A\"", "/operations");
     wrong(ES_KIND_PARTNER, "", "\"operations\":\"none\"", "/operations");
+}
+
+
+/* The lists of partner and endpoint, as they are loaded. */
+
+static void
+sees(const es_registry_t *registry, const char *feed, const char *data,
+    const char *partner, const char *endpoint)
+{
+    char                event[256];
+    es_buf_t            out = { NULL, 0, 0 };
+    const char         *expected;
+    const es_fields_t  *fields;
+
+    (void) snprintf(event, sizeof(event), "{\"id\":\"1\",\"data\":%s}", data);
+
+    for (unsigned i = 0; i < 2; i++) {
+        expected = i ? endpoint : partner;
+        fields = i ? es_endpoint_fields(es_registry_endpoint(registry,
+                                                   es_lit("seen")),
+                                        es_str(feed))
+                   : es_partner_fields(es_registry_partner(registry,
+                                                   es_lit("seeing")),
+                                       es_str(feed));
+        out.len = 0;
+
+        if (fields != NULL) {
+            ok(es_fields_event(fields, NULL, es_str(event), &out) == ES_OK
+               && es_buf_append(&out, "", 1) == ES_OK, "%s is shown", feed);
+        }
+
+        ok(expected == NULL ? fields == NULL
+           : out.len > 0 && strstr(out.data, expected) != NULL,
+           "%s of %s sees %s", i ? "the endpoint" : "the partner", feed,
+           expected ? expected : "everything");
+    }
+
+    es_buf_free(&out);
+}
+
+
+#define SEES  "{\"feeds\":[\"*\"],\"fields\":{" \
+              "\"a\":{\"allow\":[\"/x\",\"/y\"]}," \
+              "\"a*\":{\"allow\":[\"/y\"]},\"ab*\":{\"allow\":[\"/z\"]}," \
+              "\"b\":{\"allow\":[]}}}"
+
+static void
+test_fields(void)
+{
+    es_registry_t  *registry;
+
+    wrong(ES_KIND_PARTNER, "", "\"fields\":[]", "/fields");
+    wrong(ES_KIND_PARTNER, "", "\"fields\":{\"A\":{}}", "/fields/A");
+    wrong(ES_KIND_PARTNER, "", "\"fields\":{\"a\":[]}", "/fields/a");
+    wrong(ES_KIND_PARTNER, "", "\"fields\":{\"a\":{}}", "/fields/a/allow");
+    wrong(ES_KIND_PARTNER, "", "\"fields\":{\"a\":{\"alow\":[]}}",
+          "/fields/a/alow");
+    wrong(ES_KIND_PARTNER, "", "\"fields\":{\"a\":{\"allow\":\"/x\"}}",
+          "/fields/a/allow");
+    wrong(ES_KIND_PARTNER, "", "\"fields\":{\"a\":{\"allow\":[\"/x\",1]}}",
+          "/fields/a/allow/1");
+    wrong(ES_KIND_PARTNER, "",
+          "\"fields\":{\"a\":{\"allow\":[\"/x\",\"/~x\"]}}",
+          "/fields/a/allow/1");
+    wrong(ES_KIND_PARTNER, "", "\"fields\":{\"a\":{\"allow\":[\"subject\"]}}",
+          "/fields/a/allow/0");
+    wrong(ES_KIND_ENDPOINT, HOOK, "\"fields\":{\"a\":{\"allow\":[\"x/\"]}}",
+          "/fields/a/allow/0");
+
+    good(create(ES_KIND_PARTNER, "seeing", SEES), "field lists are written");
+    good(create(ES_KIND_ENDPOINT, "seen", "{\"partner\":\"seeing\","
+                "\"url\":\"https://a.example/x\",\"feeds\":[\"*\"],"
+                "\"secrets\":[\"" SECRET "\"],\"fields\":{"
+                "\"a\":{\"allow\":[\"/y\",\"/z\"]},"
+                "\"c\":{\"allow\":[\"/z\"]}}}"), "of an endpoint as well");
+
+    is_int(es_registry_load(store, &registry), ES_OK, "they are loaded");
+
+#define DATA  "{\"x\":1,\"y\":2,\"z\":3}"
+
+    sees(registry, "a", DATA, "\"data\":{\"x\":1,\"y\":2}}",
+         "\"data\":{\"y\":2}}");
+    sees(registry, "ac", DATA, "\"data\":{\"y\":2}}", "\"data\":{\"y\":2}}");
+    sees(registry, "abc", DATA, "\"data\":{\"z\":3}}", "\"data\":{\"z\":3}}");
+    sees(registry, "b", DATA, "\"id\":\"1\"}", "\"id\":\"1\"}");
+    sees(registry, "c", DATA, NULL, "\"data\":{\"z\":3}}");
+    sees(registry, "d", DATA, NULL, NULL);
+    es_registry_free(registry);
+
+    good(discard(ES_KIND_ENDPOINT, "seen"), "they are removed");
+    good(discard(ES_KIND_PARTNER, "seeing"), "with their records");
 }
 
 
@@ -851,6 +943,7 @@ main(void)
     test_requests();
     test_names();
     test_remove();
+    test_fields();
 
     es_store_close(store);
 
