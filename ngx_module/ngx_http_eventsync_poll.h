@@ -119,6 +119,7 @@ ngx_int_t ngx_http_eventsync_stay(ngx_http_request_t *r);
 ngx_int_t ngx_http_eventsync_wait_create(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_hold(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time);
+void ngx_http_eventsync_park_until(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_unpark(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_answer(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_wake_init(ngx_http_eventsync_worker_t *w,

@@ -138,6 +138,32 @@ ngx_http_eventsync_park(ngx_http_eventsync_ctx_t *ctx, ngx_msec_t time)
 }
 
 
+/* a change may have brought the end of a parked request's credential nearer */
+
+void
+ngx_http_eventsync_park_until(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_msec_t      until;
+    ngx_event_t    *timer;
+    ngx_msec_int_t  left;
+
+    if (ctx->expires_ms == 0
+        || (ctx->stream && ctx->stream->state != NGX_HTTP_EVENTSYNC_IDLE))
+    {
+        return;
+    }
+
+    timer = &ctx->wait->timer;
+    left = (ngx_msec_int_t) (timer->timer.key - ngx_current_msec);
+    left = ngx_max(left, 0);
+    until = ngx_http_eventsync_until(ctx, (ngx_msec_t) left);
+
+    if (until < (ngx_msec_t) left) {
+        ngx_add_timer(timer, until);
+    }
+}
+
+
 static void
 ngx_http_eventsync_timeout(ngx_event_t *ev)
 {

@@ -418,6 +418,10 @@ ngx_http_eventsync_serve_due(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
              : ngx_http_eventsync_poll_again(wait->ctx, txn, crowd->rc,
                                              &crowd->feed, ngx_exiting);
 
+        if (rc == NGX_AGAIN) {
+            ngx_http_eventsync_park_until(wait->ctx);
+        }
+
         ngx_queue_remove(q);
         ngx_queue_insert_tail((rc == NGX_AGAIN) ? &crowd->waiters : ready, q);
 
