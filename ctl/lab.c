@@ -210,6 +210,7 @@ ctl_lab_step(ctl_lab_t *lab, json_t *state, unsigned n)
             (void) printf("wrong: %s. Change: %s%s\n", lab->wrong, lab->change,
                           lab->change[strlen(lab->change) - 1] == '.' ? ""
                                                                       : ".");
+            (void) fflush(stdout);
         }
 
         ctl_result(lab->ctl, json_pack("{s:s, s:b, s:s, s:s, s:O}", "step",

@@ -136,6 +136,10 @@ int ctl_lab_answers(ctl_lab_t *lab, unsigned from, const char *change);
    -1: no attempt is recorded. */
 int ctl_lab_last_answer(ctl_lab_t *lab, int *status);
 
+/* True if nginx has refused the last poll, for another reason than a cursor that
+   is too old. */
+bool ctl_lab_poll_refused(const ctl_lab_t *lab);
+
 /* Runs verify-integration with the secret; `report` is its result. */
 int ctl_lab_verify(ctl_lab_t *lab, const char *secret, json_t **report);
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "lab.h"
 
+#define JUDGE_REQUEST    200
 #define JUDGE_TICK_MS    100
 #define JUDGE_MOST_US    INT64_C(20000000)
 #define JUDGE_GRACE_US   INT64_C(1500000)      /* after the last webhook */
@@ -210,6 +211,84 @@ ctl_lab_missing(const ctl_lab_t *lab, const unsigned *list, unsigned n)
 }
 
 
+/* What the last poll was answered with, and its request; 0: there was none. */
+
+static int
+ctl_lab_last_poll(const ctl_lab_t *lab, char request[JUDGE_REQUEST])
+{
+    int    status;
+    char   path[LAB_PATH + 32], line[4096];
+    FILE  *file;
+
+    (void) snprintf(path, sizeof(path), "%s/polls.log", lab->run);
+    file = fopen(path, "re");
+    request[0] = '\0';
+    status = 0;
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strchr(line, '\n') != NULL) {
+            line[strcspn(line, "\n")] = '\0';
+            status = atoi(line);
+            (void) snprintf(request, JUDGE_REQUEST, "%s",
+                            line + strcspn(line, " "));
+        }
+    }
+
+    if (file != NULL) {
+        (void) fclose(file);
+    }
+
+    return status;
+}
+
+
+bool
+ctl_lab_poll_refused(const ctl_lab_t *lab)
+{
+    int   status;
+    char  request[JUDGE_REQUEST];
+
+    status = ctl_lab_last_poll(lab, request);
+
+    return status >= 400 && status != 410;
+}
+
+
+/* An event is missing.  A poll that was refused says more than the step can. */
+
+static int
+ctl_lab_lacks(ctl_lab_t *lab, const char *id, const char *missing,
+    const char *change)
+{
+    int   status;
+    char  request[JUDGE_REQUEST];
+
+    if (!ctl_lab_poll_refused(lab)) {
+        return ctl_lab_wrong(lab, change, "The receiver has not applied %s, %s",
+                             id, missing);
+    }
+
+    status = ctl_lab_last_poll(lab, request);
+
+    if (status == 401) {
+        change = "send the header field \"Authorization: Bearer KEY\" with the "
+                 "variable EVENTSYNC_KEY, which each run of a step sets anew";
+
+    } else if (status == 429) {
+        change = "sleep for the seconds in the header field Retry-After, and "
+                 "poll less often";
+
+    } else {
+        change = "request EVENTSYNC_URL/feeds/EVENTSYNC_FEED/events with after "
+                 "or from, and read the detail of the answer";
+    }
+
+    return ctl_lab_wrong(lab, change, "The receiver has not applied %s, %s. Its "
+                         "last poll was answered with %d:%s", id, missing,
+                         status, request);
+}
+
+
 static int
 ctl_lab_compare(ctl_lab_t *lab, const char *missing, const char *change)
 {
@@ -243,9 +322,7 @@ ctl_lab_compare(ctl_lab_t *lab, const char *missing, const char *change)
 
     i = ctl_lab_missing(lab, list, n);
 
-    return i < lab->n ? ctl_lab_wrong(lab, change, "The receiver has not "
-                                      "applied %s, %s", lab->events[i].id,
-                                      missing)
+    return i < lab->n ? ctl_lab_lacks(lab, lab->events[i].id, missing, change)
                       : CTL_OK;
 }
 

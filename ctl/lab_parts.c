@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -44,6 +45,11 @@ ctl_lab_signals(void)
 
     (void) sigaction(SIGINT, &action, NULL);
     (void) sigaction(SIGTERM, &action, NULL);
+
+    /* a terminal that is closed, and a reader of the output that is gone */
+
+    (void) sigaction(SIGHUP, &action, NULL);
+    (void) sigaction(SIGPIPE, &action, NULL);
 }
 
 
@@ -117,6 +123,7 @@ ctl_lab_spawn(const ctl_lab_t *lab, const char *log, char **argv)
 
     if (pid == 0) {
         (void) setpgid(0, 0);
+        (void) prctl(PR_SET_PDEATHSIG, SIGTERM);    /* if the lab is killed */
         fd = STDERR_FILENO;
 
         if (log != NULL) {
@@ -177,6 +184,27 @@ ctl_lab_stop(pid_t *pid, int signal)
 }
 
 
+/* The shell that runs the command may end before the receiver, which then still
+   has the port. */
+
+static void
+ctl_lab_receiver_kill(ctl_lab_t *lab)
+{
+    int64_t  until_us;
+
+    if (lab->receiver_pid == 0) {
+        return;
+    }
+
+    ctl_lab_stop(&lab->receiver_pid, SIGKILL);
+    until_us = es_clock_mono_us() + PARTS_STOP_US;
+
+    while (ctl_lab_port_open(lab->port) && es_clock_mono_us() < until_us) {
+        (void) poll(NULL, 0, PARTS_TICK_MS);
+    }
+}
+
+
 /* ---- nginx and the dispatcher ---- */
 
 /* A file beside eventsyncctl, as in the build, or else where packages have
@@ -213,13 +241,15 @@ ctl_lab_nginx_conf(ctl_lab_t *lab)
 
     if (access(module, R_OK) != 0) {
         return ctl_fail(CTL_FAILED, "nginx's module is not at \"%s\": install "
-                        "the package libnginx-mod-http-eventsync, or give "
-                        "\"--module\"", module);
+                        "the package libnginx-mod-http-eventsync, or build it "
+                        "by \"make module\", or give \"--module\"", module);
     }
 
     rc = es_buf_printf(&conf, "load_module \"%s\";\ndaemon off;\n%s"
         "pid \"%s/nginx.pid\";\nerror_log \"%s/nginx.log\";\n"
-        "events { }\nhttp {\n    access_log off;\n"
+        "events { }\nhttp {\n"
+        "    log_format polls \"$status $request_method $request_uri\";\n"
+        "    access_log \"%s/polls.log\" polls;\n"
         "    client_body_temp_path \"%s/tmp1\";\n"
         "    proxy_temp_path \"%s/tmp2\";\n    fastcgi_temp_path \"%s/tmp3\";\n"
         "    uwsgi_temp_path \"%s/tmp4\";\n    scgi_temp_path \"%s/tmp5\";\n"
@@ -229,7 +259,7 @@ ctl_lab_nginx_conf(ctl_lab_t *lab)
         "            eventsync_poll on;\n            eventsync_snapshot on;\n"
         "            eventsync_sse on;\n        }\n    }\n}\n", module,
         geteuid() == 0 ? "user root;\n" : "", lab->run, lab->run, lab->run,
-        lab->run, lab->run, lab->run, lab->run, lab->run,
+        lab->run, lab->run, lab->run, lab->run, lab->run, lab->run,
         (unsigned) lab->api_port);
 
     rc = rc == ES_OK && es_buf_append(&conf, "", 1) == ES_OK
@@ -318,7 +348,8 @@ ctl_lab_dispatcher(ctl_lab_t *lab)
 
     if (access(program, X_OK) != 0) {
         return ctl_fail(CTL_FAILED, "the dispatcher is not at \"%s\": install "
-                        "the package eventsync-dispatcher", program);
+                        "the package eventsync-dispatcher, or build it by "
+                        "\"make tools\"", program);
     }
 
     lab->dispatcher_pid = ctl_lab_spawn(lab, "dispatcher.log", argv);
@@ -423,7 +454,7 @@ ctl_lab_begin(ctl_lab_t *lab)
 void
 ctl_lab_end(ctl_lab_t *lab)
 {
-    ctl_lab_stop(&lab->receiver_pid, SIGKILL);
+    ctl_lab_receiver_kill(lab);
     ctl_lab_stop(&lab->dispatcher_pid, SIGTERM);
     ctl_lab_stop(&lab->nginx_pid, SIGTERM);
 }
@@ -512,7 +543,8 @@ ctl_lab_receiver_start(ctl_lab_t *lab)
                                           : CTL_OK;
 
         if (rc == CTL_OK) {
-            ctl_say("start your receiver after this: . %s/env", lab->run);
+            ctl_say("start your receiver on port %u, after this: . %s/env",
+                    (unsigned) lab->port, lab->run);
             (void) fflush(stdout);
             rc = ctl_lab_ask(lab, true);
         }
@@ -547,7 +579,7 @@ ctl_lab_receiver_stop(ctl_lab_t *lab)
         return ctl_lab_ask(lab, false);
     }
 
-    ctl_lab_stop(&lab->receiver_pid, SIGKILL);
+    ctl_lab_receiver_kill(lab);
 
     return CTL_OK;
 }

@@ -81,7 +81,7 @@ ctl_lab_usual(ctl_lab_t *lab)
         rc = ctl_lab_applied(lab, "a usual webhook", STEPS_HOOK);
     }
 
-    if (rc != LAB_WRONG) {
+    if (rc != LAB_WRONG || ctl_lab_poll_refused(lab)) {
         return rc;
     }
 

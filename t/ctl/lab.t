@@ -58,8 +58,9 @@ my $lab = $t->ctl_start('lab', $dir, 'outage', @ports);
 my ($hand, $asked) = (undef, 0);
 sub by_hand { $hand = $t->start('hand', {}, 'sh', '-c',
     ". $dir/run/env && exec python3 " . $t->testdir . '/receiver.py') }
-ok(wait_for(sub { $lab->stdout =~ /^start your receiver after this: \. (\S+)$/m
-    && $1 eq "$dir/run/env" }, 30), 'it is asked to start the receiver');
+my $ask = 'start your receiver on port ' . $t->port(1) . ', after this: . ';
+ok(wait_for(sub { $lab->stdout =~ m{^\Q$ask$dir\E/run/env$}m }, 30),
+    'it is asked to start the receiver');
 by_hand();
 for my $n (1, 2) {
     ok(wait_for(sub { (() = $lab->stdout =~ /^stop your receiver now$/mg) == $n },
@@ -77,12 +78,42 @@ $hand->stop('KILL');
     '--run=exec python3 ' . $t->testdir . '/receiver.py');
 like($out, qr/\Astep 1 of 6, signature: .*\npassed\n\z/, 'a step by its number');
 
+# Three at once: a shell that ends before the receiver, which keeps the port for
+# a while, and polls that are refused.
+$t->write_file('late.sh', 'python3 ' . $t->testdir . "/receiver.py & r=\$!\n"
+    . 'while kill -0 $1; do sleep 0.1; done; sleep 1; kill -9 $r');
+my $python = 'exec python3 ' . $t->testdir . '/receiver.py';
+my @runs = map {
+    my ($name, $step, $run) = @$_;
+    $t->ctl_start('lab', "$dir-$name", $step, "--run=$run",
+        '--port=' . $t->free_port, '--api-port=' . $t->free_port, $ports[2]);
+} ['late', 'duplicates', 'setsid sh ' . $t->testdir . '/late.sh $$ 2>/dev/null '
+        . '& exec sleep 100'],
+    ['key', 'gap', "EVENTSYNC_KEY=esk_old $python"],
+    ['feed', 'gap', "EVENTSYNC_FEED=none $python"];
+is($runs[0]->wait(60), 0, 'a killed receiver has time to let go of its port')
+    or diag($runs[0]->stdout, $runs[0]->stderr);
+is($runs[$_]->wait(60), 1, 'a poll that is refused') for 1, 2;
+like($runs[1]->stdout, qr/^wrong:\ The\ receiver\ has\ not\ applied\ event-01,\ .*
+    answered\ with\ 401:\ GET\ \S+\ Change:\ send\ the\ header\ field/mx,
+    'with 401');
+like($runs[2]->stdout, qr{^wrong:\ The\ receiver\ has\ not\ applied\ event-01,\ .*
+    answered\ with\ 404:\ GET\ /v1/feeds/none/events\?\S+\ Change:\ req}mx,
+    'with 404');
+$out = qx(@{[$t->build]}/eventsyncctl lab $dir gap @ports --run=false 2>&1);
+like($out, qr/^wrong: .*\neventsyncctl: the step "gap" is not passed\n\z/m,
+    'what is wrong stands before the error, also in a pipe');
+
 # Interrupted.
-$lab = $t->ctl_start('lab', $dir, 'signature', @ports);
-ok(wait_for(sub { $lab->stdout =~ /^start your/m }, 30), 'another run');
-is($lab->stop('TERM'), 1, 'SIGTERM ends it');
-like($lab->stderr, qr/^eventsyncctl: interrupted$/m, 'with a word');
-ok(!Test::Eventsync::port_open($t->port(2)), 'nginx has ended');
+for my $signal (qw(TERM HUP PIPE KILL)) {
+    $lab = $t->ctl_start('lab', $dir, 'signature', @ports);
+    ok(wait_for(sub { $lab->stdout =~ /^start your/m }, 30), 'another run');
+    $rc = $lab->stop($signal);
+    ok($signal eq 'KILL' || $rc == 1 && $lab->stderr =~
+        /^eventsyncctl: interrupted$/m, "SIG$signal ends it with a word");
+    ok(wait_for(sub { !Test::Eventsync::port_open($t->port(2)) }, 20),
+        'nginx has ended');
+}
 
 for my $step (qw(none 0 7)) {
     ($rc, $out, $err) = $t->ctl('lab', $dir, $step, @ports);
@@ -96,7 +127,7 @@ ok(-e $t->testdir . '/receiver.py', 'which stays as it is');
 ($rc, $out, $err) = $t->ctl('lab', $t->testdir . '/a;b', @ports);
 ok($rc == 2 && $err =~ /a character that nginx/, 'a path that cannot be');
 ($rc, $out, $err) = $t->ctl('lab', $t->testdir . '/no', '--module=/none', @ports);
-ok($rc == 1 && $err =~ m{module is not at "/none": install the package},
+ok($rc == 1 && $err =~ m{module is not at "/none": install the package .*"make module"},
     'without nginx\'s module');
 
 $t->write_file('course/mine', 'x');
