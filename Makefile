@@ -44,7 +44,7 @@ VERSION := $(shell sed -n 's/^.define ES_VERSION  *"\(.*\)"/\1/p' \
 
 LIB_LIBS        = -llmdb -lxxhash -ljansson -lcrypto -lz -lzstd -lbrotlienc \
                   -lbrotlidec -lpcre2-8 -ljose -lpthread
-DISPATCHER_LIBS = -lcurl -lev -lssl
+DISPATCHER_LIBS = -lcurl -lev -lssl -lseccomp
 CTL_LIBS        = -lcurl -lmicrohttpd
 
 LIB_SRC        := $(wildcard shared/*/*.c)
@@ -59,7 +59,8 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIB    = $(BUILD)/libeventsync.a
 UNITS  = $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
-PRELOAD = $(BUILD)/clock.so $(BUILD)/fault.so $(BUILD)/kill.so
+PRELOAD = $(BUILD)/acts.so $(BUILD)/clock.so $(BUILD)/fault.so $(BUILD)/kill.so \
+          $(BUILD)/landlock.so
 FUZZ    = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 HELPERS = $(patsubst t/helper/%.c,$(BUILD)/helper/%,$(HELPER_SRC))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))

@@ -26,7 +26,7 @@ set -eu
 packages="build-essential pkg-config perl curl ca-certificates
     nginx nginx-dev liblmdb-dev libcurl4-openssl-dev libssl-dev libxxhash-dev
     libev-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libzstd-dev
-    libbrotli-dev libpcre2-dev libjose-dev faketime
+    libbrotli-dev libpcre2-dev libjose-dev libseccomp-dev faketime
     libio-socket-ssl-perl
     json-schema-test-suite libtest-json-schema-acceptance-perl
     adduser iproute2 jq openssl lowdown man-db zsh fish python3-flask python3-pip"

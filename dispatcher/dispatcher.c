@@ -40,6 +40,7 @@
 #include "proxy.h"
 #include "recorder.h"
 #include "refresh.h"
+#include "sandbox.h"
 #include "schedule.h"
 #include "select.h"
 #include "service.h"
@@ -438,6 +439,7 @@ esd_dispatcher_load(esd_dispatcher_t *d)
     }
 
     if (rc == ES_OK) {
+        esd_sandbox_enter(d);
         rc = esd_recorder_start(d);
     }
 

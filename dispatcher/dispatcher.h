@@ -7,12 +7,16 @@
  *
  *     main.c               the process: reads the options, runs the dispatcher
  *     options.c            the command line
+ *     privileges.c         changes the user, if root has started the process
  *     log.c                log lines
  *     log_json.c           their JSON form
  *     log_sink.c           writes them, and never waits for their reader
  *     dispatcher.c         start, periodic work and stop of the process
  *     store.c              opens the store, alone or after another dispatcher
  *     service.c            tells the service manager about all of this
+ *     sandbox.c            what the process forbids itself before its threads
+ *     landlock.c           restricts files, by Landlock
+ *     syscalls.c           refuses system calls, by seccomp
  *     saved_state.c        the delivery state that the last run left
  *     refresh.c            reads what changed: registry, feeds, events
  *     loader.c             loads the registry in a thread

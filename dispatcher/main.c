@@ -14,6 +14,7 @@
 #include "dispatcher.h"
 #include "log.h"
 #include "options.h"
+#include "privileges.h"
 #include "service.h"
 
 /* How long the end waits for the reader of the log, for each piece of it. */
@@ -38,6 +39,14 @@ main(int argc, char **argv)
     /* until the loop takes it: what it would load again is not loaded yet */
 
     (void) signal(SIGHUP, SIG_IGN);
+
+    /* before any file is opened; the kernel lets a process that changes its
+       user leave core dumps again */
+
+    if (!esd_privileges_drop(d->options.user)) {
+        free(d);
+        return 1;
+    }
 
     /* It reads secrets of endpoints, with or without a key file. */
 

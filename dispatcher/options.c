@@ -42,6 +42,8 @@
 enum {
     ESD_OPT_STORE = 256,
     ESD_OPT_WAIT,
+    ESD_OPT_USER,
+    ESD_OPT_SANDBOX,
     ESD_OPT_ALLOW_HTTP,
     ESD_OPT_ALLOW_ADDRESS,
     ESD_OPT_ALLOW_PORT,
@@ -74,6 +76,8 @@ enum {
 static const struct option  esd_long_options[] = {
     { "store", required_argument, NULL, ESD_OPT_STORE },
     { "wait", no_argument, NULL, ESD_OPT_WAIT },
+    { "user", required_argument, NULL, ESD_OPT_USER },
+    { "sandbox", required_argument, NULL, ESD_OPT_SANDBOX },
     { "allow-http", no_argument, NULL, ESD_OPT_ALLOW_HTTP },
     { "allow-address", required_argument, NULL, ESD_OPT_ALLOW_ADDRESS },
     { "allow-port", required_argument, NULL, ESD_OPT_ALLOW_PORT },
@@ -113,6 +117,9 @@ static const char  esd_help[] =
     "  --store=PATH              directory of the store; required\n"
     "  --wait                    while another dispatcher runs on the store, wait\n"
     "                            until it ends\n"
+    "  --user=USER[:GROUP]       become this user, if root starts the dispatcher\n"
+    "  --sandbox=PARTS           what confines the process: landlock,seccomp\n"
+    "                            (default), one of them, or off\n"
     "  --allow-http              let records allow http://\n"
     "  --allow-address=CIDR      let records allow these addresses that are\n"
     "                            not public; may be given several times\n"
@@ -221,6 +228,10 @@ esd_option_text(esd_options_t *o, int option)
 
     case ESD_OPT_STORE:
         o->store = optarg;
+        return true;
+
+    case ESD_OPT_USER:
+        o->user = optarg;
         return true;
 
     case ESD_OPT_CA_FILE:
@@ -413,6 +424,34 @@ esd_option_verification(esd_options_t *o, int option)
 }
 
 
+static void
+esd_option_sandbox(esd_options_t *o)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *text;
+        unsigned     parts;
+    } choices[] = {
+        { "landlock,seccomp", ESD_SANDBOX_LANDLOCK | ESD_SANDBOX_SECCOMP },
+        { "seccomp,landlock", ESD_SANDBOX_LANDLOCK | ESD_SANDBOX_SECCOMP },
+        { "landlock", ESD_SANDBOX_LANDLOCK },
+        { "seccomp", ESD_SANDBOX_SECCOMP },
+        { "off", 0 }
+    };
+
+    for (i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+        if (strcmp(optarg, choices[i].text) == 0) {
+            o->sandbox = choices[i].parts;
+            return;
+        }
+    }
+
+    esd_usage("--sandbox must be \"landlock,seccomp\", one of them, or off, "
+              "not \"%s\"", optarg);
+}
+
+
 static bool
 esd_option_log(esd_options_t *o, int option)
 {
@@ -493,6 +532,10 @@ esd_option(esd_options_t *o, int option, char **argv)
         o->wait = true;
         break;
 
+    case ESD_OPT_SANDBOX:
+        esd_option_sandbox(o);
+        break;
+
     case ESD_OPT_PROXY:
 
         /* a wrong URL is not shown, because it may contain a password */
@@ -532,6 +575,7 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
     memset(o, 0, sizeof(esd_options_t));
     es_egress_init(&o->egress);
     o->tls_dir = ESD_TLS_DIR;
+    o->sandbox = ESD_SANDBOX_LANDLOCK | ESD_SANDBOX_SECCOMP;
     o->max_connections = ESD_CONNECTIONS;
     o->max_per_host = ESD_PER_HOST;
     o->webhook_origin = ESD_WEBHOOK_ORIGIN;

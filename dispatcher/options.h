@@ -24,8 +24,14 @@ typedef enum {
     ESD_VERIFY_ALL
 } esd_verify_t;
 
+/* The parts of the sandbox. */
+#define ESD_SANDBOX_LANDLOCK  0x1
+#define ESD_SANDBOX_SECCOMP   0x2
+
 typedef struct {
     const char   *store;
+    const char   *user;            /* "USER" or "USER:GROUP"; NULL: the same */
+    unsigned      sandbox;         /* its parts */
     bool          wait;            /* until no other dispatcher has it */
     const char   *ca_file;
     const char   *tls_dir;         /* of files that endpoints name */

@@ -5,6 +5,7 @@
  */
 
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,21 @@
 #include "base/reason.h"
 
 #include "thread.h"
+
+
+/* A thread names itself: for another one, the C library would write a file of
+   /proc, which the sandbox refuses. */
+
+static void *
+esd_thread_main(void *arg)
+{
+    esd_thread_t  *thread;
+
+    thread = arg;
+    (void) prctl(PR_SET_NAME, thread->name, 0, 0, 0);
+
+    return thread->run(thread->ctx);
+}
 
 
 es_rc_t
@@ -24,12 +40,15 @@ esd_thread_start(esd_thread_t *thread, const char *name,
     (void) pthread_mutex_init(&thread->lock, NULL);
     (void) pthread_cond_init(&thread->cond, NULL);
 
-    err = pthread_create(&thread->id, NULL, run, ctx);
+    thread->name = name;
+    thread->run = run;
+    thread->ctx = ctx;
+
+    err = pthread_create(&thread->id, NULL, esd_thread_main, thread);
     if (err != 0) {
         return es_refused(err, "create a thread", name);
     }
 
-    (void) pthread_setname_np(thread->id, name);
     thread->started = true;
 
     return ES_OK;

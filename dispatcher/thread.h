@@ -19,9 +19,13 @@ typedef struct {
     pthread_cond_t   cond;
     bool             started;
     bool             quit;     /* the thread must end; under the lock */
+    const char      *name;
+    void          *(*run)(void *ctx);
+    void            *ctx;
 } esd_thread_t;
 
-/* Runs `run` with `ctx`; `name` has at most 15 bytes.  ES_IO: no thread can be
+/* Runs `run` with `ctx`; `name` has at most 15 bytes,
+   and outlives the thread.  ES_IO: no thread can be
    created. */
 es_rc_t esd_thread_start(esd_thread_t *thread, const char *name,
     void *(*run)(void *ctx), void *ctx);

@@ -605,10 +605,15 @@ sub stop_nginx {
     return $rc;
 }
 
-# Starts the dispatcher.
+# Starts the dispatcher.  Its sandbox is without Landlock for a preloaded library,
+# which reads files of the test, and off for the sanitizers, which write some.
 sub run_dispatcher {
     my ($self, @opts) = @_;
     my $opts = ref $opts[0] ? shift @opts : {};
+
+    my $parts = $self->sanitized ? 'off'
+        : $opts->{env}{LD_PRELOAD} ? 'seccomp' : undef;
+    unshift @opts, "--sandbox=$parts" if $parts;
 
     die "a dispatcher runs already\n"
         if $self->{dispatcher} && $self->{dispatcher}->running;
