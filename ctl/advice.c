@@ -320,7 +320,12 @@ ctl_advise_destination(const ctl_dispatcher_t *dispatcher,
 static void
 ctl_advise_partner(const es_partner_t *partner)
 {
-    if (partner->disabled) {
+    if (es_partner_ended(partner, es_clock_ms())) {
+        ctl_note("the data-use agreement of partner %s has ended: its keys "
+                 "are refused, and its endpoints are sent nothing",
+                 partner->name.data);
+
+    } else if (partner->disabled) {
         ctl_note("partner %s is disabled: its keys are invalid, and its "
                  "endpoints are sent nothing", partner->name.data);
     }

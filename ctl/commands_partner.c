@@ -44,6 +44,17 @@ static const ctl_option_row_t  ctl_partner_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_data_use_rows[] = {
+    { "purpose", "TEXT", "what the data may be used for", CTL_FREE },
+    { "feeds", "A,B-*", "all feeds that the partner may be granted",
+      CTL_FREE },
+    { "retention-days", "N", "how long the partner may keep the data",
+      CTL_FREE },
+    { "expires", "TIME", "when its access ends", CTL_FREE },
+    { "none", NULL, "the partner needs no agreement", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_partner_commands[] = {
     { .name = "partner create", .run = ctl_partner_create,
       .kind = ES_KIND_PARTNER, .arguments = "NAME",
@@ -74,6 +85,17 @@ const ctl_command_t  ctl_partner_commands[] = {
       .examples = "partner change acme --feeds=orders,prices,returns\n"
       "partner change acme --limit-poll=default\n"
       "partner change acme --allow-from=203.0.113.0/24,2001:db8:7::/48" },
+
+    { .name = "partner data-use", .run = ctl_partner_data_use,
+      .kind = ES_KIND_PARTNER, .arguments = "PARTNER",
+      .options = ctl_data_use_rows,
+      .about = "set what the data-use agreement of a partner says; what no "
+      "option names stays",
+      .json = "the partner, as \"partner show\" prints it",
+      .examples = "partner data-use acme --purpose=\"invoices of orders\" "
+      "--feeds=orders --retention-days=90 --expires=2027-12-31T00:00:00Z\n"
+      "partner data-use acme --expires=2028-12-31T00:00:00Z\n"
+      "partner data-use acme --none" },
 
     { .name = "partner remove", .run = ctl_object_remove,
       .kind = ES_KIND_PARTNER, .arguments = "PARTNER",

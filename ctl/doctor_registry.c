@@ -52,6 +52,38 @@ ctl_doctor_key_ends(const ctl_doctor_keys_t *k, const es_key_t *key)
 }
 
 
+static void
+ctl_doctor_data_use(ctl_doctor_t *d)
+{
+    char                 time[ES_TIME_LEN + 1];
+    json_t              *check;
+    size_t               i, n;
+    int64_t              ends_ms, now_ms;
+    const es_partner_t  *partners;
+
+    now_ms = es_clock_ms();
+    partners = es_registry_partners(d->registry, &n);
+
+    for (i = 0; i < n; i++) {
+        ends_ms = partners[i].data_use.expires_ms;
+
+        if (ends_ms == 0 || ends_ms - now_ms >= DOCTOR_EXPIRES_MS
+            || (d->only != NULL
+                && !es_str_eq(partners[i].name, es_str(d->only))))
+        {
+            continue;
+        }
+
+        check = ctl_check(d, "data-use", CTL_CHECK_WARN, "the data-use "
+                          "agreement of %s %s at %s", partners[i].name.data,
+                          ends_ms > now_ms ? "ends" : "has ended",
+                          ctl_finding_time(ends_ms, time));
+        ctl_finding_next(check, "eventsyncctl partner data-use %s "
+                         "--expires=TIME", partners[i].name.data);
+    }
+}
+
+
 /* A key that ends soon or has ended, or a publisher's that never does. */
 
 static es_rc_t
@@ -226,6 +258,7 @@ ctl_doctor_registry(ctl_doctor_t *d)
     unsigned              good, seen;
     const es_endpoint_t  *endpoints;
 
+    ctl_doctor_data_use(d);
     ctl_doctor_publishers(d);
 
     endpoints = es_registry_endpoints(d->registry, &n);

@@ -85,7 +85,14 @@ ctl_explain_record(ctl_explain_t *x)
 
     e = x->endpoint;
 
-    if (e->partner->disabled) {
+    if (es_partner_ended(e->partner, es_clock_ms())) {
+        finding = ctl_explain_add(x, "disabled", NULL, "the data-use "
+                                  "agreement of the partner %s has ended",
+                                  e->partner->name.data);
+        ctl_finding_next(finding, "eventsyncctl partner data-use %s "
+                         "--expires=TIME", e->partner->name.data);
+
+    } else if (e->partner->disabled) {
         finding = ctl_explain_add(x, "disabled", NULL, "the partner %s is "
                                   "disabled", e->partner->name.data);
         ctl_finding_next(finding, "eventsyncctl partner change %s --enabled",

@@ -25,6 +25,7 @@
 #include "registry/record.h"
 #include "registry/registry.h"
 
+#include "data_use.h"
 #include "deprecation.h"
 #include "dispatcher.h"
 #include "log.h"
@@ -183,6 +184,7 @@ esd_deprecation_old(void *ctx, uint32_t partner, uint64_t hash)
     esd_deprecation_t  *scan = ctx;
 
     return esd_deprecation_known(scan, partner, hash)
+           || esd_data_use_told(hash)
            ? ES_OK
            : es_changeset_deprecation_forget(scan->d->notifier.changes,
                                              partner, hash);

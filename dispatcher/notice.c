@@ -28,6 +28,7 @@
 #include "manage/clearing.h"
 #include "read/lag.h"
 #include "registry/control_request.h"
+#include "registry/data_use.h"
 #include "registry/registry.h"
 
 #include "clearing.h"
@@ -537,4 +538,20 @@ esd_notice_deprecated(esd_dispatcher_t *d, const es_partner_t *partner,
 
     return esd_notice_put(d, d->notifier.changes, partner->operations,
                           es_str(label), "type.deprecated", suffix, data);
+}
+
+
+es_rc_t
+esd_notice_data_use(esd_dispatcher_t *d, const es_partner_t *partner,
+    unsigned days)
+{
+    char  suffix[64];
+
+    (void) snprintf(suffix, sizeof(suffix), "%lu-%u-%lld",
+                    (unsigned long) partner->number, days,
+                    (long long) partner->data_use.expires_ms);
+
+    return esd_notice_put(d, d->notifier.changes, partner->operations,
+                          partner->name, "data_use.ends", suffix,
+                          es_data_use_report(&partner->data_use));
 }

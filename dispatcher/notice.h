@@ -71,4 +71,8 @@ es_rc_t esd_notice_retention(esd_dispatcher_t *d,
 es_rc_t esd_notice_deprecated(esd_dispatcher_t *d,
     const es_partner_t *partner, json_t *data);
 
+/* The same: the partner's data-use agreement ends within `days`. */
+es_rc_t esd_notice_data_use(esd_dispatcher_t *d, const es_partner_t *partner,
+    unsigned days);
+
 #endif /* ESD_NOTICE_H */

@@ -18,6 +18,7 @@
 #include "event/batch.h"
 #include "registry/registry.h"
 
+#include "data_use.h"
 #include "deprecation.h"
 #include "dispatcher.h"
 #include "log.h"
@@ -310,6 +311,7 @@ esd_notifier_main(void *ctx)
         esd_thread_unlock(&notifier->thread);
         esd_warning_check(d);
         esd_deprecation_check(d);
+        esd_data_use_check(d);
         esd_notifier_post(d);
         esd_thread_lock(&notifier->thread);
 

@@ -32,6 +32,9 @@ typedef struct {
                                               check; 0: check again */
     int64_t           deprecation_us;  /* monotonic: check again then */
     bool              deprecation_failed;  /* and that was logged */
+    uint64_t          data_use_version;    /* the same for data_use.c */
+    int64_t           data_use_us;
+    bool              data_use_failed;
     uint64_t          after;       /* number up to which it has read */
     bool              failed;      /* and that was logged */
     bool              warning_failed; /* retention_warning.c failed, and that

@@ -68,6 +68,10 @@ esd_registry_use(esd_dispatcher_t *d, es_txn_t *txn, es_registry_t *registry)
 static bool
 esd_registry_same(esd_dispatcher_t *d, es_txn_t *txn, uint64_t version)
 {
+    if (es_registry_ended(d->registry, es_clock_ms())) {
+        return false;
+    }
+
     if (version != d->registry_version) {
         if (!es_registry_unchanged(d->store, d->registry)) {
             return false;

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "delivery/certificates.h"
 #include "delivery/figures.h"
 #include "delivery/outbox.h"
@@ -105,14 +106,19 @@ struct esd_target {
     esd_channel_t         *channel;    /* of its own, while it has sends */
 };
 
-/* True when the endpoint's record and its partner's allow requests. */
+/* True when the endpoint's record and its partner's allow requests.  The end of
+   an agreement counts at once, though the registry is loaded again later. */
 static inline bool
 esd_target_allowed(const esd_target_t *target)
 {
+    const es_partner_t  *partner = target->conf->partner;
+
     return !target->stopped
            && !target->conf->paused
            && target->nsigners > 0
-           && !target->conf->partner->disabled;
+           && !partner->disabled
+           && (partner->data_use.expires_ms == 0
+               || !es_partner_ended(partner, es_clock_ms()));
 }
 
 /* True when they allow deliveries, and the receiver has agreed.  A change of a

@@ -338,6 +338,15 @@ ngx_http_eventsync_find_key(ngx_http_eventsync_ctx_t *ctx)
                 es_access_use(ctx->worker->access, key, now);
                 return NGX_OK;
             }
+
+            if (es_key_current(key, now)
+                && es_partner_ended(key->partner, now))
+            {
+                ngx_http_eventsync_release(ctx);
+                return ngx_http_eventsync_fail(ctx,
+                                  NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                  "The data-use agreement has ended.");
+            }
         }
 
         ngx_http_eventsync_release(ctx);
@@ -481,6 +490,8 @@ ngx_http_eventsync_expires(ngx_http_eventsync_ctx_t *ctx, const es_key_t *key)
     int64_t  expires;
 
     expires = ngx_http_eventsync_earlier(key->expires_ms, key->revoked_ms);
+    expires = ngx_http_eventsync_earlier(expires,
+                                         key->partner->data_use.expires_ms);
 
     if (ctx->token) {
         expires = ngx_http_eventsync_earlier(expires,

@@ -37,6 +37,7 @@ typedef struct {
     json_t                     *endpoints;
     json_t                     *read;      /* the feeds that it may read */
     json_t                     *deprecations;
+    json_t                     *data_use;      /* the agreement, or NULL */
     json_t                     *list;      /* deliveries of one endpoint */
     uint32_t                    endpoint;  /* its number */
     unsigned                    dead;
@@ -354,6 +355,33 @@ es_overview_feeds(es_overview_t *o)
 }
 
 
+/* The agreement is the partner's: a credential for some feeds is not told. */
+
+static es_rc_t
+es_overview_data_use(es_overview_t *o)
+{
+    es_rc_t    rc;
+    json_t    *object;
+    es_buf_t   text = { 0 };
+
+    if (!o->whole) {
+        return ES_OK;
+    }
+
+    rc = es_registry_get(o->store, ES_KIND_PARTNER, o->q->partner, &text);
+
+    if (rc == ES_OK) {
+        object = json_loadb(text.data, text.len, 0, NULL);
+        o->data_use = json_incref(json_object_get(object, "data_use"));
+        json_decref(object);
+    }
+
+    es_buf_free(&text);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
 /* The versions that concern a feed which the credential may read. */
 
 static es_rc_t
@@ -397,6 +425,10 @@ es_overview_print(es_overview_t *o, int64_t seen_ms, es_buf_t *out)
                        "dispatcher", es_overview_time(seen_ms),
                        "endpoints", o->endpoints, "feeds", o->read,
                        "deprecations", o->deprecations);
+
+    if (o->data_use != NULL) {
+        (void) json_object_set(answer, "data_use", o->data_use);
+    }
 
     text = answer ? json_dumps(answer, ES_JSON_PRINT) : NULL;
     rc = text ? es_buf_str(out, es_str(text)) : ES_NOMEM;
@@ -444,6 +476,10 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     }
 
     if (rc == ES_OK) {
+        rc = es_overview_data_use(&o);
+    }
+
+    if (rc == ES_OK) {
         rc = es_overview_print(&o, seen_ms, out);
     }
 
@@ -452,6 +488,7 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     json_decref(o.endpoints);
     json_decref(o.read);
     json_decref(o.deprecations);
+    json_decref(o.data_use);
 
     return rc;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/pool.h"
 #include "keys/apikey.h"
@@ -28,6 +29,8 @@
 struct es_registry {
     uint64_t        version;
     uint64_t        requests;              /* last control request; 0: none */
+    int64_t         loaded_ms;             /* wall clock */
+    int64_t         ends_ms;               /* the next agreement; 0: none */
     const es_keyring_t
                    *ring;                  /* while loading; or NULL */
     uint64_t        identity;              /* of the store */
@@ -71,6 +74,8 @@ static es_rc_t
 es_load_partner(es_registry_t *registry, size_t i, es_str_t name,
     json_t *object)
 {
+    es_rc_t        rc;
+    int64_t        ends_ms;
     es_partner_t  *partner;
 
     partner = &registry->partners[i];
@@ -80,7 +85,20 @@ es_load_partner(es_registry_t *registry, size_t i, es_str_t name,
         return ES_NOMEM;
     }
 
-    return es_partner_decode(object, &registry->pool, partner, NULL);
+    rc = es_partner_decode(object, &registry->pool, partner, NULL);
+
+    ends_ms = partner->data_use.expires_ms;
+
+    if (es_partner_ended(partner, registry->loaded_ms)) {
+        partner->disabled = true;
+
+    } else if (ends_ms != 0
+               && (registry->ends_ms == 0 || ends_ms < registry->ends_ms))
+    {
+        registry->ends_ms = ends_ms;
+    }
+
+    return rc;
 }
 
 
@@ -334,6 +352,7 @@ es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
     }
 
     registry->version = mdb_txn_id(txn);
+    registry->loaded_ms = es_clock_ms();
     registry->ring = ring;
     registry->identity = store->identity;
     registry->plain = endpoints && es_plain_secrets(store);
@@ -390,6 +409,13 @@ es_registry_load_access(es_store_t *store, es_registry_t **registry)
 
 
 bool
+es_registry_ended(const es_registry_t *registry, int64_t now_ms)
+{
+    return registry->ends_ms != 0 && now_ms >= registry->ends_ms;
+}
+
+
+bool
 es_registry_unchanged(es_store_t *store, es_registry_t *registry)
 {
     bool      kept;
@@ -401,8 +427,9 @@ es_registry_unchanged(es_store_t *store, es_registry_t *registry)
     }
 
     version = mdb_txn_id(txn);
-    kept = (version == registry->version
-            || es_unchanged_since(store, txn, registry->version))
+    kept = !es_registry_ended(registry, es_clock_ms())
+           && (version == registry->version
+               || es_unchanged_since(store, txn, registry->version))
            && es_load_requests(store, txn, &requests) == ES_OK;
 
     es_env_read_end(store->registry, txn);
@@ -555,12 +582,28 @@ es_key_moves(const es_key_t *key, es_str_t consumer)
 
 
 bool
-es_key_valid(const es_key_t *key, int64_t now_ms)
+es_partner_ended(const es_partner_t *partner, int64_t now_ms)
 {
-    return !key->partner->disabled
-           && !es_link_waits(key)
+    return partner->data_use.expires_ms != 0
+           && now_ms >= partner->data_use.expires_ms;
+}
+
+
+bool
+es_key_current(const es_key_t *key, int64_t now_ms)
+{
+    return !es_link_waits(key)
            && (key->expires_ms == 0 || now_ms < key->expires_ms)
            && (key->revoked_ms == 0 || now_ms < key->revoked_ms);
+}
+
+
+bool
+es_key_valid(const es_key_t *key, int64_t now_ms)
+{
+    return es_key_current(key, now_ms)
+           && !key->partner->disabled
+           && !es_partner_ended(key->partner, now_ms);
 }
 
 

@@ -18,6 +18,7 @@
 #include "limit/gcra.h"
 #include "limit/limit.h"
 #include "limit/quota.h"
+#include "registry/data_use.h"
 #include "registry/allow_from.h"
 #include "registry/endpoint_members.h"
 #include "registry/exceptions.h"
@@ -32,7 +33,7 @@
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "quotas", "disabled", "operations",
     "allow_http", "allow_addresses", "allow_ports", "allow_from", "fields",
-    NULL
+    "data_use", NULL
 };
 
 static const char  *const  es_key_members[] = {
@@ -350,7 +351,8 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
         || (rc = es_take_bool(&r, "/disabled", &out->disabled)) != ES_OK
         || (rc = es_take_operations(&r, out)) != ES_OK
         || (rc = es_take_exceptions(&r, &out->exceptions)) != ES_OK
-        || (rc = es_take_allow_from(&r, &out->allow_from)) != ES_OK)
+        || (rc = es_take_allow_from(&r, &out->allow_from)) != ES_OK
+        || (rc = es_take_data_use(&r, out)) != ES_OK)
     {
         return rc;
     }

@@ -58,12 +58,22 @@ typedef struct {
     es_prefix_t  *list;
 } es_allow_from_t;
 
+/* A data-use agreement; expires_ms is 0: there is none. */
+typedef struct {
+    es_str_t       purpose;
+    es_patterns_t  feeds;            /* all that the partner may read */
+    unsigned       retention_days;   /* how long it may keep them; 0: not said */
+    int64_t        expires_ms;       /* access ends then */
+} es_data_use_t;
+
 typedef struct {
     es_str_t       name;             /* as a feed's name */
     uint32_t       number;           /* small, dense, never reused; its slot in
                                         the limits' shared memory */
     uint64_t       revision;         /* grows with each change */
-    bool           disabled;
+    bool           disabled;         /* also: its agreement had ended when the
+                                        registry was loaded */
+    es_data_use_t  data_use;
     es_patterns_t  feeds;            /* that it may read */
     es_patterns_t  publish;          /* that it may publish to */
     bool           limited[ES_POLICIES];    /* false: the location's default */
@@ -253,6 +263,10 @@ es_rc_t es_registry_load_access(es_store_t *store, es_registry_t **registry);
 
 void es_registry_free(es_registry_t *registry);
 
+/* True: an agreement has ended since the registry was loaded, so that it must
+   be loaded again.  Reads memory only. */
+bool es_registry_ended(const es_registry_t *registry, int64_t now_ms);
+
 /* The version of the loaded registry, and the number of the last control
    request at that time (control_request.h); 0: none. */
 uint64_t es_registry_loaded_version(const es_registry_t *registry);
@@ -289,8 +303,14 @@ bool es_key_moves(const es_key_t *key, es_str_t consumer);
    family than AF_INET and AF_INET6 the address is unknown: it is in no list. */
 bool es_key_from(const es_key_t *key, int family, const uint8_t *bytes);
 
-/* True if the key is not expired and not revoked, is no link that waits to be
-   redeemed, and its partner is not disabled. */
+/* True if the partner has an agreement that has ended. */
+bool es_partner_ended(const es_partner_t *partner, int64_t now_ms);
+
+/* True if the key is not expired and not revoked, and is no link that waits to
+   be redeemed. */
+bool es_key_current(const es_key_t *key, int64_t now_ms);
+
+/* The same, and its partner is not disabled and has no agreement that ended. */
 bool es_key_valid(const es_key_t *key, int64_t now_ms);
 
 /* What the partner may see of a feed's events, and what the endpoint is sent of

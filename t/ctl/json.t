@@ -85,6 +85,9 @@ sub good {
         )->{name}, 'acme', 'a partner');
     is_deeply(json('partner change', ['name'], 'acme', '--publish=orders'
         )->{publish}, ['orders'], 'changed');
+    is(json('partner data-use', ['name', 'data_use'], 'acme', '--feeds=orders',
+        '--purpose=invoices', '--expires=2099-01-01T00:00:00Z'
+        )->{data_use}{purpose}, 'invoices', 'its agreement');
     json('partner list', ['name']);
     json('partner show', ['name', 'feeds'], 'acme');
 

@@ -39,7 +39,7 @@ for my $page (@pages) {
 }
 
 # Words of the text as they are, without the breaks of lines.
-sub words { return $_[0] =~ s/\x{2010}\n\s*//gr =~ s/\s+/ /gr }
+sub words { return $_[0] =~ s/\x{2010}\n\s*//gr =~ s/-\n\s+/-/gr =~ s/\s+/ /gr }
 
 for my $c (map { decode_json($_) } split /\n/, `$build/eventsyncctl help --json`) {
     my $said = words($text{'eventsyncctl.1'});

@@ -169,6 +169,36 @@ test_partner(void)
 
 
 static void
+test_data_use(void)
+{
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":[]", "/data_use");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"reason\":1}", "/data_use");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"feeds\":[\"a\"],"
+          "\"expires\":\"2099-01-01T00:00:00Z\"}", "/data_use/purpose");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"purpose\":\"\","
+          "\"feeds\":[\"a\"],\"expires\":\"2099-01-01T00:00:00Z\"}",
+          "/data_use/purpose");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"purpose\":\"a\\nb\","
+          "\"feeds\":[\"a\"],\"expires\":\"2099-01-01T00:00:00Z\"}",
+          "/data_use/purpose");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"purpose\":\"x\","
+          "\"feeds\":[\"a\"]}", "/data_use/expires");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"purpose\":\"x\","
+          "\"feeds\":[],\"expires\":\"2099-01-01T00:00:00Z\"}",
+          "/data_use/feeds");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"purpose\":\"x\","
+          "\"feeds\":[\"A\"],\"expires\":\"2099-01-01T00:00:00Z\"}",
+          "/data_use/feeds/0");
+    wrong(ES_KIND_PARTNER, "", "\"data_use\":{\"purpose\":\"x\","
+          "\"feeds\":[\"a\"],\"expires\":\"2099-01-01T00:00:00Z\","
+          "\"retention_days\":36501}", "/data_use/retention_days");
+    wrong(ES_KIND_PARTNER, "", "\"feeds\":[\"a\",\"a*\"],\"data_use\":{"
+          "\"purpose\":\"x\",\"feeds\":[\"a\"],"
+          "\"expires\":\"2099-01-01T00:00:00Z\"}", "/feeds/1");
+}
+
+
+static void
 test_allow_from(void)
 {
     wrong(ES_KIND_PARTNER, "", "\"allow_from\":[]", "/allow_from");
@@ -931,6 +961,7 @@ main(void)
 
     test_partner();
     test_allow_from();
+    test_data_use();
     test_key();
     test_certificate();
     test_default_schedule();
