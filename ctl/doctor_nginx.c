@@ -27,6 +27,14 @@
 #define DOCTOR_PID_FILE     "/run/nginx.pid"
 #define DOCTOR_MODULE       "ngx_http_eventsync_module"
 #define DOCTOR_GROUPS       128
+#define DOCTOR_PARTS        6
+#define DOCTOR_STORE        0x8000u     /* beside CTL_USES_... */
+
+/* A group of the store, and the parts of the store that it opens. */
+typedef struct {
+    gid_t     gid;
+    unsigned  uses;                     /* CTL_USES_..., DOCTOR_STORE */
+} ctl_nginx_lack_t;
 
 
 /* ---- the program ---- */
@@ -301,46 +309,109 @@ ctl_nginx_plain(ctl_doctor_t *d, const ctl_nginx_conf_t *conf)
 }
 
 
-/* The first group that the user lacks; NULL: none. */
+/* The groups that locations need and that are not among the `n` groups: which,
+   and for what, in the order of operations.md.  Returns how many. */
 
-static const char *
+static unsigned
 ctl_nginx_lacks(const es_rights_t *rights, unsigned serves, const gid_t *groups,
-    int n, gid_t *gid)
+    int n, ctl_nginx_lack_t lacks[DOCTOR_PARTS])
 {
-    int     k;
-    size_t  i;
+    int       k;
+    bool      needed;
+    unsigned  i, j, nlacks;
 
-    const struct {
-        unsigned     serves;
-        gid_t        gid;
-        const char  *what;
-    } needs[] = {
-        { ~0u, rights->group, "to open the store" },
-        { CTL_SERVES_PUBLISH, rights->publish, "for eventsync_publish" },
-        { CTL_SERVES_ACK, rights->ack, "for eventsync_checkpoints" },
-        { CTL_SERVES_PAGES, rights->pages, "for eventsync_pages" },
-        { CTL_SERVES_MANAGE, rights->manage, "for eventsync_endpoints" },
-        { CTL_SERVES_DELIVERY, rights->delivery, "for eventsync_status, "
-          "eventsync_operator, eventsync_metrics, eventsync_health or "
-          "eventsync_endpoints" }
+    const ctl_nginx_lack_t  needs[DOCTOR_PARTS] = {
+        { rights->group, DOCTOR_STORE },
+        { rights->publish, CTL_USES_PUBLISH },
+        { rights->ack, CTL_USES_ACK },
+        { rights->pages, CTL_USES_PAGES },
+        { rights->manage, CTL_USES_MANAGE },
+        { rights->delivery, CTL_USES_DELIVERY }
     };
 
-    for (i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
-        if (i > 0 && (serves & needs[i].serves) == 0) {
-            continue;
+    nlacks = 0;
+
+    for (i = 0; i < DOCTOR_PARTS; i++) {
+        needed = needs[i].uses == DOCTOR_STORE;
+
+        for (j = 0; j < CTL_CONF_RESOURCES; j++) {
+            needed |= (serves & 1u << j) != 0
+                      && (ctl_conf_resources[j].uses & needs[i].uses) != 0;
         }
 
         for (k = 0; k < n && groups[k] != needs[i].gid; k++) {
             /* void */
         }
 
-        if (k == n) {
-            *gid = needs[i].gid;
-            return needs[i].what;
+        if (k < n || !needed) {
+            continue;
+        }
+
+        /* parts can have the same group */
+
+        for (j = 0; j < nlacks && lacks[j].gid != needs[i].gid; j++) {
+            /* void */
+        }
+
+        if (j == nlacks) {
+            lacks[nlacks++] = needs[i];
+
+        } else {
+            lacks[j].uses |= needs[i].uses;
         }
     }
 
-    return NULL;
+    return nlacks;
+}
+
+
+static void
+ctl_nginx_group(gid_t gid, es_buf_t *out)
+{
+    struct group  *group;
+
+    group = getgrgid(gid);
+
+    if (group != NULL) {
+        (void) es_buf_printf(out, "%s", group->gr_name);
+
+    } else {
+        (void) es_buf_printf(out, "%u", (unsigned) gid);
+    }
+}
+
+
+/* "eventsync-publish for eventsync_publish; ..." */
+
+static void
+ctl_nginx_for(const ctl_nginx_lack_t *lacks, unsigned n, unsigned serves,
+    es_buf_t *out)
+{
+    unsigned     i, j;
+    const char  *between;
+
+    for (i = 0; i < n; i++) {
+        (void) es_buf_printf(out, "%s", i > 0 ? "; " : "");
+        ctl_nginx_group(lacks[i].gid, out);
+        between = " for ";
+
+        if ((lacks[i].uses & DOCTOR_STORE) != 0) {
+            (void) es_buf_printf(out, " to open the store");
+            between = ", for ";
+        }
+
+        for (j = 0; j < CTL_CONF_RESOURCES; j++) {
+            if ((serves & 1u << j) != 0
+                && (ctl_conf_resources[j].uses & lacks[i].uses) != 0)
+            {
+                (void) es_buf_printf(out, "%s%s", between,
+                                     ctl_conf_resources[j].name);
+                between = ", ";
+            }
+        }
+    }
+
+    (void) es_buf_append(out, "", 1);
 }
 
 
@@ -400,42 +471,46 @@ static void
 ctl_nginx_running(ctl_doctor_t *d, const ctl_nginx_conf_t *conf,
     const es_rights_t *rights, const char *user)
 {
-    int          n;
-    gid_t        groups[DOCTOR_GROUPS], gid;
-    pid_t        master;
-    json_t      *check;
-    const char  *what;
+    int                n;
+    gid_t              groups[DOCTOR_GROUPS];
+    pid_t              master;
+    json_t            *check;
+    es_buf_t           text = { 0 };
+    unsigned           nlacks;
+    ctl_nginx_lack_t   lacks[DOCTOR_PARTS];
 
     master = ctl_nginx_master(conf);
     n = master != 0 ? ctl_nginx_worker(master, groups) : 0;
-    what = n > 0 ? ctl_nginx_lacks(rights, conf->serves, groups, n, &gid)
-                 : NULL;
+    nlacks = n > 0 ? ctl_nginx_lacks(rights, conf->serves, groups, n, lacks)
+                   : 0;
 
-    if (what == NULL) {
+    if (nlacks == 0) {
         (void) ctl_check(d, "nginx-user", CTL_CHECK_OK, "the user %s has the "
                          "groups that nginx's locations need", user);
         return;
     }
 
+    ctl_nginx_for(lacks, nlacks, conf->serves, &text);
     check = ctl_check(d, "nginx-user", CTL_CHECK_FAIL, "nginx's workers run "
-                      "without group %u, which they need %s, although the user "
-                      "%s is in it", (unsigned) gid, what, user);
+                      "without groups that the user %s is in: %s", user,
+                      text.data);
     ctl_finding_next(check, "service nginx restart");
+    es_buf_free(&text);
 }
 
 
 static void
 ctl_nginx_user(ctl_doctor_t *d, const ctl_nginx_conf_t *conf)
 {
-    int             n;
-    char            number[16];
-    gid_t           groups[DOCTOR_GROUPS], gid;
-    json_t         *check;
-    const char     *what, *name;
-    es_rights_t     rights = { 0 };
-    struct stat     st;
-    struct group   *group;
-    struct passwd  *user;
+    int                n;
+    gid_t              groups[DOCTOR_GROUPS];
+    json_t            *check;
+    unsigned           i, nlacks;
+    es_buf_t           text = { 0 }, list = { 0 };
+    es_rights_t        rights = { 0 };
+    struct stat        st;
+    struct passwd     *user;
+    ctl_nginx_lack_t   lacks[DOCTOR_PARTS];
 
     user = getpwnam(conf->user[0] != '\0' ? conf->user : "nobody");
     n = DOCTOR_GROUPS;
@@ -450,22 +525,29 @@ ctl_nginx_user(ctl_doctor_t *d, const ctl_nginx_conf_t *conf)
         return;
     }
 
-    what = ctl_nginx_lacks(&rights, conf->serves, groups, n, &gid);
+    nlacks = ctl_nginx_lacks(&rights, conf->serves, groups, n, lacks);
 
-    if (what == NULL) {
+    if (nlacks == 0) {
         ctl_nginx_running(d, conf, &rights, user->pw_name);
         return;
     }
 
-    group = getgrgid(gid);
-    (void) snprintf(number, sizeof(number), "%u", (unsigned) gid);
-    name = group != NULL ? group->gr_name : number;
+    ctl_nginx_for(lacks, nlacks, conf->serves, &text);
 
-    check = ctl_check(d, "nginx-user", CTL_CHECK_FAIL, "the user %s is not in "
-                      "group %s, which it needs %s", user->pw_name, name,
-                      what);
-    ctl_finding_next(check, "adduser %s %s, then: service nginx restart",
-                     user->pw_name, name);
+    for (i = 0; i < nlacks; i++) {
+        (void) es_buf_printf(&list, "%s", i > 0 ? "," : "");
+        ctl_nginx_group(lacks[i].gid, &list);
+    }
+
+    (void) es_buf_append(&list, "", 1);
+
+    check = ctl_check(d, "nginx-user", CTL_CHECK_FAIL, "the user %s lacks "
+                      "groups that nginx's locations need: %s", user->pw_name,
+                      text.data);
+    ctl_finding_next(check, "usermod -a -G %s %s, then: service nginx restart",
+                     list.data, user->pw_name);
+    es_buf_free(&text);
+    es_buf_free(&list);
 }
 
 

@@ -12,6 +12,7 @@
 #define CONF_WORDS   16        /* of a directive; more are left out */
 #define CONF_BLOCKS  32
 #define CONF_LISTEN  "80"      /* of a server without "listen" */
+#define CONF_HEALTH  (CTL_CONF_RESOURCES - 1)    /* see ctl_conf_health() */
 
 typedef struct {
     bool  server;
@@ -67,38 +68,34 @@ ctl_conf_listen(ctl_conf_parser_t *c)
 }
 
 
-/* Resources of the module, with the groups that their workers need. */
+const ctl_conf_resource_t  ctl_conf_resources[CTL_CONF_RESOURCES] = {
+    { "eventsync_poll", 0 },
+    { "eventsync_feeds", 0 },
+    { "eventsync_backfill", 0 },
+    { "eventsync_snapshot", 0 },
+    { "eventsync_token", 0 },
+    { "eventsync_catalogue", 0 },
+    { "eventsync_publish", CTL_USES_PUBLISH },
+    { "eventsync_checkpoints", CTL_USES_ACK },
+    { "eventsync_pages", CTL_USES_PAGES },
+    { "eventsync_endpoints", CTL_USES_MANAGE | CTL_USES_DELIVERY },
+    { "eventsync_status", CTL_USES_DELIVERY },
+    { "eventsync_operator", CTL_USES_DELIVERY },
+    { "eventsync_metrics", CTL_USES_DELIVERY },
+    [CONF_HEALTH] = { "eventsync_health", CTL_USES_DELIVERY }
+};
+
 
 static bool
 ctl_conf_resource(ctl_conf_parser_t *c)
 {
-    size_t  i;
+    unsigned  i;
 
-    static const struct {
-        const char  *name;
-        unsigned     serves;
-    } resources[] = {
-        { "eventsync_poll", 0 },
-        { "eventsync_feeds", 0 },
-        { "eventsync_backfill", 0 },
-        { "eventsync_snapshot", 0 },
-        { "eventsync_token", 0 },
-        { "eventsync_catalogue", 0 },
-        { "eventsync_publish", CTL_SERVES_PUBLISH },
-        { "eventsync_checkpoints", CTL_SERVES_ACK },
-        { "eventsync_pages", CTL_SERVES_PAGES },
-        { "eventsync_endpoints", CTL_SERVES_MANAGE | CTL_SERVES_DELIVERY },
-        { "eventsync_status", CTL_SERVES_DELIVERY },
-        { "eventsync_operator", CTL_SERVES_DELIVERY },
-        { "eventsync_metrics", CTL_SERVES_DELIVERY },
-        { "eventsync_health", 0 }          /* see ctl_conf_health() */
-    };
-
-    for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
-        if (strcmp(c->words[0], resources[i].name) == 0
+    for (i = 0; i < CTL_CONF_RESOURCES; i++) {
+        if (strcmp(c->words[0], ctl_conf_resources[i].name) == 0
             && strcmp(c->words[1], "off") != 0)
         {
-            c->conf->serves |= resources[i].serves;
+            c->conf->serves |= i != CONF_HEALTH ? 1u << i : 0;
             return true;
         }
     }
@@ -182,7 +179,7 @@ static void
 ctl_conf_health(ctl_conf_parser_t *c, const ctl_conf_block_t *block)
 {
     if (block->health && !block->alone) {
-        c->conf->serves |= CTL_SERVES_DELIVERY;
+        c->conf->serves |= 1u << CONF_HEALTH;
     }
 }
 

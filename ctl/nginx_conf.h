@@ -16,12 +16,22 @@
 #define CTL_CONF_WORD    512
 #define CTL_CONF_STORES  8
 
-/* What locations serve: the groups of their workers follow from it. */
-#define CTL_SERVES_PUBLISH   0x01
-#define CTL_SERVES_ACK       0x02
-#define CTL_SERVES_PAGES     0x04
-#define CTL_SERVES_MANAGE    0x08
-#define CTL_SERVES_DELIVERY  0x10      /* what reads deliveries */
+/* Parts of the store that locations use, each with a group of its own. */
+#define CTL_USES_PUBLISH   0x01
+#define CTL_USES_ACK       0x02
+#define CTL_USES_PAGES     0x04
+#define CTL_USES_MANAGE    0x08
+#define CTL_USES_DELIVERY  0x10
+
+/* The directives that switch resources on. */
+#define CTL_CONF_RESOURCES  14
+
+typedef struct {
+    const char  *name;
+    unsigned     uses;                 /* CTL_USES_... */
+} ctl_conf_resource_t;
+
+extern const ctl_conf_resource_t  ctl_conf_resources[CTL_CONF_RESOURCES];
 
 typedef struct {
     unsigned  nstores;                 /* up to CTL_CONF_STORES */
@@ -32,7 +42,7 @@ typedef struct {
                                           from other machines; "": none */
     uint64_t  connections;             /* of a worker */
     uint64_t  files;                   /* worker_rlimit_nofile; 0: not set */
-    unsigned  serves;                  /* CTL_SERVES_... */
+    unsigned  serves;                  /* bit i: ctl_conf_resources[i] */
 } ctl_nginx_conf_t;
 
 /* Reads the text, which is a valid configuration. */

@@ -130,13 +130,24 @@ SKIP: {
         [ack => $nobody], [pages => $nobody], [delivery => $nobody]);
     $t->ctl_ok(@rights);
     configure(user => 'nobody');
-    like(nginx()->{'nginx-user'}, qr/^fail:\ the\ user\ nobody\ is\ not\ in\ group
-        \ 61201,\ which\ it\ needs\ for\ eventsync_publish\ ->\ adduser\ nobody\ /x,
+    is(nginx()->{'nginx-user'}, 'fail: the user nobody lacks groups that '
+        . "nginx's locations need: 61201 for eventsync_publish -> usermod -a -G "
+        . "61201 nobody, then: service nginx restart\n",
         'a worker that lacks a group');
     $t->ctl_ok(map { s/61201/daemon/r } @rights);
-    is(nginx()->{'nginx-user'}, 'fail: the user nobody is not in group daemon, '
-        . 'which it needs for eventsync_publish -> adduser nobody daemon, then: '
-        . "service nginx restart\n", '... named where the group has a name');
+    like(nginx()->{'nginx-user'}, qr/need:\ daemon\ for\ eventsync_publish\ ->
+        \ usermod\ -a\ -G\ daemon\ nobody,/x,
+        '... named where the group has a name');
+    $t->ctl_ok(map { s/(delivery|ack)=\d+/$1 eq 'ack' ? 'ack=61201'
+        : 'delivery=daemon'/er } @rights);
+    like(nginx()->{'nginx-user'}, qr/need:\ 61201\ for\ eventsync_publish;
+        \ daemon\ for\ eventsync_metrics\ ->\ usermod\ -a\ -G\ 61201,daemon
+        \ nobody/x, 'all that it lacks, but not what it does not need');
+    configure(user => 'nobody', location => 'eventsync_checkpoints on;');
+    like(nginx()->{'nginx-user'},
+        qr/need: 61201 for eventsync_publish, eventsync_checkpoints; daemon for/,
+        'and all that it lacks a group for');
+    configure(user => 'nobody');
     $t->ctl_ok(map { s/61201/$nobody/r } @rights);
     like(nginx()->{'nginx-user'}, qr/^ok: the user nobody /, 'one that has all');
     my %groups = groups_of_directives();
@@ -145,7 +156,7 @@ SKIP: {
             configure(serves => "$directive on;", ops => '', user => 'nobody');
             $t->ctl_ok(map { s/^--$group=.*/--$group=61202/r =~ s/61201/$nobody/r }
                 @rights);
-            like(nginx()->{'nginx-user'}, qr/^fail: .* group 61202, .*$directive/,
+            like(nginx()->{'nginx-user'}, qr/^fail: .* need: 61202 for $directive ->/,
                 "a worker with $directive that lacks $group");
         }
     }
@@ -170,9 +181,10 @@ SKIP: {
         wait_for(sub { Test::Eventsync::port_open($t->port(0)) }, 20)
             or diag($t->{nginx}->stderr . $t->read_file('error.log'));
         $t->ctl_ok(map { s/61201/$nobody/r } @rights);
-        is(nginx()->{'nginx-user'}, "fail: nginx's workers run without group "
-            . "$nobody, which they need to open the store, although the user "
-            . "nobody is in it -> service nginx restart\n",
+        is(nginx()->{'nginx-user'}, "fail: nginx's workers run without groups "
+            . 'that the user nobody is in: nogroup to open the store, for '
+            . 'eventsync_publish, eventsync_metrics -> service nginx '
+            . "restart\n",
             'one that was started before it got a group');
         $t->allow_errors(qr/eventsync/);
     }
