@@ -21,6 +21,23 @@ my $keys = $t->testdir . '/secret-keys';
 system("umask 077; openssl rand -base64 32 > $keys") == 0 or die;
 $ENV{EVENTSYNC_KEY_FILE} = $keys;
 $t->store_init(sealed => 1);
+
+# What docs/install.md leaves, and the groups that it gives to nginx.
+my $install = do { local (@ARGV, $/) = 'docs/install.md'; <> };
+my ($first) = $install =~ /^## The first partner\n.*?^```sh\n(.*?)^```$/ms;
+for (grep { /^eventsyncctl / } split /\n/, $first) {
+    (undef, my @args) = split;
+    $t->ctl_ok(@args);
+}
+my @left = map { $t->ctl_ok($_, 'list') } qw(feed partner key);
+my %member = map { $_ => 1 } $install =~ /^adduser www-data (eventsync-\w+)$/mg,
+    $page =~ /`adduser\s+www-data\s+(eventsync-\w+)`/g;
+my $operations = do { local (@ARGV, $/) = 'docs/operations.md'; <> };
+for my $row ($operations =~ /^\| … with (.*) \|$/mg) {
+    my @on = grep { index($conf, "$_ on;") >= 0 } $row =~ /`(eventsync_\w+)`/g;
+    ok($member{$_}, "nginx gets the group $_ for @on")
+        for @on ? $row =~ /`(eventsync-\w+)`/g : ();
+}
 # The configuration of the page alone.
 $t->write_file_expand('nginx.conf', <<"CONF");
 events { }
@@ -74,7 +91,7 @@ is(scalar(() = $heal =~ /polled +prices/g), 3, 'which a poll brings')
     or diag($heal);
 like($see, qr/"endpoints":/, 'the status');
 
-is($t->ctl_ok($_, 'list'), '', "no $_ is left")
+is($t->ctl_ok($_, 'list'), shift @left // '', "no $_ of the page is left")
     for qw(feed partner key endpoint);
 
 done_testing();
