@@ -52,8 +52,6 @@ static ngx_int_t ngx_http_eventsync_catalogue_fail(
     ngx_http_eventsync_catalogue_t *cat);
 static ngx_int_t ngx_http_eventsync_catalogue_headers(
     ngx_http_eventsync_catalogue_t *cat);
-static ngx_int_t ngx_http_eventsync_catalogue_dates(
-    ngx_http_eventsync_catalogue_t *cat);
 static void ngx_http_eventsync_catalogue_etag(
     ngx_http_eventsync_catalogue_t *cat);
 
@@ -64,9 +62,6 @@ static ngx_str_t  ngx_http_eventsync_catalogue_schema =
 static ngx_str_t  ngx_http_eventsync_catalogue_immutable =
     ngx_string("private, max-age=31536000, immutable");
 
-static ngx_str_t  ngx_http_eventsync_catalogue_deprecation =
-    ngx_string("Deprecation");
-static ngx_str_t  ngx_http_eventsync_catalogue_sunset = ngx_string("Sunset");
 
 static ngx_str_t  ngx_http_eventsync_catalogue_vary = ngx_string("Vary");
 static ngx_str_t  ngx_http_eventsync_catalogue_by_credential =
@@ -295,54 +290,9 @@ ngx_http_eventsync_catalogue_headers(ngx_http_eventsync_catalogue_t *cat)
         return NGX_ERROR;
     }
 
-    return ngx_http_eventsync_catalogue_dates(cat);
-}
-
-
-/* RFC 9745: a date of structured fields; RFC 8594: an HTTP-date */
-
-static ngx_int_t
-ngx_http_eventsync_catalogue_dates(ngx_http_eventsync_catalogue_t *cat)
-{
-    u_char              *p;
-    ngx_str_t            value;
-    ngx_http_request_t  *r;
-
-    r = cat->ctx->request;
-
-    if (cat->lifetime.deprecated_ms) {
-        p = ngx_pnalloc(r->pool, NGX_INT64_LEN + 1);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        value.data = p;
-        value.len = ngx_sprintf(p, "@%L", cat->lifetime.deprecated_ms / 1000)
-                    - p;
-
-        if (ngx_http_eventsync_header(r,
-                                  &ngx_http_eventsync_catalogue_deprecation,
-                                  &value)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (cat->lifetime.sunset_ms == 0) {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, sizeof("Mon, 28 Sep 1970 06:00:00 GMT") - 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    value.len = ngx_http_time(p, cat->lifetime.sunset_ms / 1000) - p;
-
-    return ngx_http_eventsync_header(r, &ngx_http_eventsync_catalogue_sunset,
-                                     &value);
+    return ngx_http_eventsync_dates(cat->ctx->request,
+                                    cat->lifetime.deprecated_ms,
+                                    cat->lifetime.sunset_ms);
 }
 
 

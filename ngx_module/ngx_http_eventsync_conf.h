@@ -33,6 +33,16 @@
 #define NGX_HTTP_EVENTSYNC_DASHBOARD_OPERATOR 2
 
 
+/* dates that all answers of a location have */
+
+typedef struct {
+    int64_t                           deprecated_ms;
+    int64_t                           sunset_ms;  /* 0: none */
+    ngx_str_t                         link;       /* of a header field, or
+                                                     empty */
+} ngx_http_eventsync_deprecated_t;
+
+
 struct ngx_http_eventsync_store_s {
     ngx_str_t                         path;       /* NUL-terminated */
     ngx_shm_zone_t                   *zone;
@@ -96,6 +106,7 @@ struct ngx_http_eventsync_loc_conf_s {
     ngx_uint_t                        cache;
 
     ngx_array_t                      *cors;       /* ngx_str_t; NULL: off */
+    ngx_http_eventsync_deprecated_t  *deprecated; /* NULL: off */
     ngx_array_t                      *tombstones; /* es_str_t; NULL: off */
 
     ngx_msec_t                        backfill_heartbeat;
@@ -138,6 +149,8 @@ char *ngx_http_eventsync_peer_check(ngx_conf_t *cf,
     ngx_http_eventsync_loc_conf_t *conf);
 char *ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_eventsync_deprecated_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 char *ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf,

@@ -357,6 +357,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       0,
       NULL },
 
+    { ngx_string("eventsync_deprecated"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_eventsync_deprecated_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("eventsync_backfill_heartbeat"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -514,6 +521,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
     conf->max_event = NGX_CONF_UNSET_SIZE;
     conf->cache = NGX_CONF_UNSET_UINT;
     conf->cors = NGX_CONF_UNSET_PTR;
+    conf->deprecated = NGX_CONF_UNSET_PTR;
     conf->tombstones = NGX_CONF_UNSET_PTR;
     conf->backfill_heartbeat = NGX_CONF_UNSET_MSEC;
     conf->sse = NGX_CONF_UNSET;
@@ -551,6 +559,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->cache, prev->cache,
                               NGX_HTTP_EVENTSYNC_CACHE_PRIVATE);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
+    ngx_conf_merge_ptr_value(conf->deprecated, prev->deprecated, NULL);
     ngx_conf_merge_ptr_value(conf->tombstones, prev->tombstones,
                              &ngx_http_eventsync_tombstones);
 

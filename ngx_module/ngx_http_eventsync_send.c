@@ -150,7 +150,9 @@ ngx_http_eventsync_revalidate(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_eventsync_send_header(ngx_http_request_t *r)
 {
-    if (ngx_http_eventsync_cors(r) != NGX_OK) {
+    if (ngx_http_eventsync_deprecated(r) != NGX_OK
+        || ngx_http_eventsync_cors(r) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

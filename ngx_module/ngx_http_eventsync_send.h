@@ -26,6 +26,9 @@ ngx_int_t ngx_http_eventsync_preferred(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_accept_value(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value);
 ngx_int_t ngx_http_eventsync_cors(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_deprecated(ngx_http_request_t *r);
+ngx_int_t ngx_http_eventsync_dates(ngx_http_request_t *r,
+    int64_t deprecated_ms, int64_t sunset_ms);
 ngx_int_t ngx_http_eventsync_options(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *methods);
 u_char *ngx_http_eventsync_number(u_char *p, uint64_t number);

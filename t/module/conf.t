@@ -172,6 +172,28 @@ refused(conf('eventsync_cors *; eventsync_cors off;'),
     '"eventsync_cors" directive is duplicate', 'cors twice', 5);
 
 ###############################################################################
+# eventsync_deprecated
+
+my $when = '2027-01-01T00:00:00Z';
+accepted(conf("eventsync_deprecated $_;"), "eventsync_deprecated $_") for 'off', $when,
+    "$when sunset=$when", "$when link=/v2/ sunset=2028-01-01T00:00:00+01:00";
+accepted(conf("eventsync_deprecated $when;", server => 'eventsync_deprecated off;',
+    location => "eventsync_deprecated $when;"), 'deprecated at every level');
+refused(conf("eventsync_deprecated $_->[0];"), $_->[1], "eventsync_deprecated $_->[0]", 5)
+    for [ 'soon', 'invalid time "soon", it must be as in "2027-01-01T00:00:00Z"' ],
+    [ 'on', 'invalid time "on"' ], [ "off sunset=$when", 'invalid time "off"' ],
+    [ "$when sunset=soon", 'invalid parameter "sunset=soon"' ],
+    [ "$when link=", 'invalid parameter "link="' ],
+    [ "$when link=/a>b", 'invalid parameter "link=/a>b"' ],
+    [ "$when sunset=$when sunset=$when", 'invalid parameter "sunset=' ],
+    [ "$when link=/a link=/b", 'invalid parameter "link=/b"' ],
+    [ "$when until=$when", 'invalid parameter "until=' ],
+    [ "$when sunset=2026-01-01T00:00:00Z",
+        '"eventsync_deprecated" directive has a sunset before the deprecation' ];
+refused(conf("eventsync_deprecated $when; eventsync_deprecated off;"),
+    '"eventsync_deprecated" directive is duplicate', 'deprecated twice', 5);
+
+###############################################################################
 # eventsync_token, eventsync_token_keys, eventsync_token_lifetime
 
 my $jwk = '"kid":"a","alg":"HS256","kty":"oct","k":"' . 'A' x 43 . '"';
@@ -482,7 +504,7 @@ my $doc = do {
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill
-    backfill_heartbeat cache catalogue checkpoints cors dashboard endpoints feeds health
+    backfill_heartbeat cache catalogue checkpoints cors dashboard deprecated endpoints feeds health
     limit_dry_run max_event metrics openapi operator otlp pages poll poll_limit poll_wait_max
     publish ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time
     status token token_lifetime tombstones)],
