@@ -85,6 +85,7 @@ ngx_int_t ngx_http_eventsync_issuer_verify(ngx_http_eventsync_ctx_t *ctx,
     ngx_str_t *text, ngx_http_eventsync_token_t *token);
 ngx_uint_t ngx_http_eventsync_issuer_stands(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_token_t *token);
+uint64_t ngx_http_eventsync_issuers_changes(void);
 void ngx_http_eventsync_tokens_free(ngx_http_eventsync_worker_t *w);
 ngx_int_t ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx);
 

@@ -63,6 +63,8 @@ struct ngx_http_eventsync_store_s {
 typedef struct {
     ngx_array_t                       stores;     /* ..._store_t * */
     ngx_uint_t                        secrets;    /* workers have keys */
+    ngx_array_t                      *issuers;    /* of all servers; NULL:
+                                                     none */
     ngx_http_eventsync_otlp_conf_t   *otlp;       /* NULL: off */
     ngx_uint_t                        otlp_set;   /* unsigned  otlp_set:1 */
     ngx_http_eventsync_exporter_t    *exporter;   /* of this worker, or NULL */

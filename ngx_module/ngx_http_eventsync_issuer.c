@@ -30,8 +30,10 @@ static char *ngx_http_eventsync_issuer_check(es_issuer_conf_t *issuer);
 static char *ngx_http_eventsync_issuer_add(ngx_conf_t *cf,
     ngx_http_eventsync_srv_conf_t *escf, es_issuer_conf_t *conf);
 static void ngx_http_eventsync_issuer_free(void *data);
-static ngx_uint_t ngx_http_eventsync_issuer_refresh(
-    ngx_http_eventsync_ctx_t *ctx, es_issuer_t *issuer);
+static ngx_int_t ngx_http_eventsync_issuer_list(ngx_conf_t *cf,
+    es_issuer_t *issuer);
+static ngx_uint_t ngx_http_eventsync_issuer_refresh(ngx_log_t *log,
+    es_issuer_t *issuer);
 
 
 char *
@@ -252,7 +254,34 @@ ngx_http_eventsync_issuer_add(ngx_conf_t *cf,
     cln->handler = ngx_http_eventsync_issuer_free;
     cln->data = *issuers;
 
-    return NGX_CONF_OK;
+    return (ngx_http_eventsync_issuer_list(cf, *issuers) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_issuer_list(ngx_conf_t *cf, es_issuer_t *issuer)
+{
+    es_issuer_t                     **listed;
+    ngx_http_eventsync_main_conf_t   *emcf;
+
+    emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_eventsync_module);
+
+    if (emcf->issuers == NULL) {
+        emcf->issuers = ngx_array_create(cf->pool, 2, sizeof(es_issuer_t *));
+        if (emcf->issuers == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    listed = ngx_array_push(emcf->issuers);
+    if (listed == NULL) {
+        return NGX_ERROR;
+    }
+
+    *listed = issuer;
+
+    return NGX_OK;
 }
 
 
@@ -289,7 +318,9 @@ ngx_http_eventsync_issuer_verify(ngx_http_eventsync_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (!ngx_http_eventsync_issuer_refresh(ctx, token->issuer)) {
+    if (!ngx_http_eventsync_issuer_refresh(ctx->request->connection->log,
+                                           token->issuer))
+    {
         return NGX_BUSY;
     }
 
@@ -322,21 +353,50 @@ ngx_uint_t
 ngx_http_eventsync_issuer_stands(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_token_t *token)
 {
-    return ngx_http_eventsync_issuer_refresh(ctx, token->issuer)
+    return ngx_http_eventsync_issuer_refresh(ctx->request->connection->log,
+                                             token->issuer)
            && es_issuer_has(token->issuer, token->signer);
 }
 
 
+/* how often keys have changed, for requests that wait: see _wake */
+
+uint64_t
+ngx_http_eventsync_issuers_changes(void)
+{
+    uint64_t                          changes;
+    ngx_uint_t                        i;
+    es_issuer_t                     **issuers;
+    ngx_http_eventsync_main_conf_t   *emcf;
+
+    emcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                               ngx_http_eventsync_module);
+    changes = 0;
+
+    if (emcf->issuers == NULL) {
+        return changes;
+    }
+
+    issuers = emcf->issuers->elts;
+
+    for (i = 0; i < emcf->issuers->nelts; i++) {
+        (void) ngx_http_eventsync_issuer_refresh(ngx_cycle->log, issuers[i]);
+        changes += es_issuer_changes(issuers[i]);
+    }
+
+    return changes;
+}
+
+
 static ngx_uint_t
-ngx_http_eventsync_issuer_refresh(ngx_http_eventsync_ctx_t *ctx,
-    es_issuer_t *issuer)
+ngx_http_eventsync_issuer_refresh(ngx_log_t *log, es_issuer_t *issuer)
 {
     es_problem_t  problem;
 
     ngx_memzero(&problem, sizeof(es_problem_t));
 
     if (es_issuer_refresh(issuer, ngx_current_msec, &problem) != ES_OK) {
-        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, log, 0,
                       "eventsync: %s; %s", problem.detail,
                       es_issuer_ready(issuer) ? "the keys from before stay"
                                               : "its tokens are refused");

@@ -186,7 +186,10 @@ ngx_http_eventsync_wake(ngx_http_eventsync_worker_t *w)
 }
 
 
-/* the worker exits, or a change of the registry may have revoked keys */
+/*
+ * the worker exits, or a change of the registry or of an issuer's file may have
+ * revoked keys
+ */
 
 static ngx_uint_t
 ngx_http_eventsync_wake_all(ngx_http_eventsync_worker_t *w)
@@ -194,7 +197,8 @@ ngx_http_eventsync_wake_all(ngx_http_eventsync_worker_t *w)
     return ngx_exiting
            || (w->access
                && (ngx_http_eventsync_access(w) != ES_OK
-                   || es_access_changes(w->access) != w->changes));
+                   || es_access_changes(w->access) != w->changes
+                || ngx_http_eventsync_issuers_changes() != w->issuers));
 }
 
 
@@ -277,6 +281,7 @@ ngx_http_eventsync_refresh(ngx_http_eventsync_worker_t *w, es_txn_t *txn,
     ngx_http_eventsync_crowd_t  *crowd;
 
     w->changes = w->access ? es_access_changes(w->access) : 0;
+    w->issuers = ngx_http_eventsync_issuers_changes();
 
     /*
      * the number of this transaction, not the newest one in shared memory: a

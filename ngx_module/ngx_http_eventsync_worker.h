@@ -56,7 +56,8 @@ struct ngx_http_eventsync_worker_s {
     ngx_event_t                       turn;       /* serves these */
     ngx_uint_t                        turns;
     uint64_t                          changes;    /* of partners and keys, at
-                                                     a wake */
+                                                     a wake, */
+    uint64_t                          issuers;    /* and of issuers' keys */
     size_t                            composed;   /* bytes, in this turn */
     ngx_event_t                       tick;
     ngx_event_t                       reopen;

@@ -22,6 +22,7 @@ struct es_issuer {
     struct stat        st;         /* of the file that was read last */
     es_rc_t            last;       /* what came of that */
     uint64_t           looked_ms;  /* 0: never */
+    uint64_t           changes;    /* of keys */
 };
 
 
@@ -86,6 +87,7 @@ es_issuer_read(es_issuer_t *issuer, int fd, es_problem_t *problem)
     if (rc == ES_OK) {
         es_issuer_keys_free(issuer->keys);
         issuer->keys = keys;
+        issuer->changes++;
     }
 
     return rc;
@@ -134,9 +136,10 @@ es_issuer_look(es_issuer_t *issuer, bool *news, es_problem_t *problem)
         *news = rc != issuer->last;
     }
 
-    if (rc == ES_IO || rc == ES_DENIED) {
+    if ((rc == ES_IO || rc == ES_DENIED) && issuer->keys != NULL) {
         es_issuer_keys_free(issuer->keys);
         issuer->keys = NULL;
+        issuer->changes++;
     }
 
     if (fd != -1) {
@@ -212,6 +215,13 @@ es_issuer_refresh(es_issuer_t *issuer, uint64_t now_ms, es_problem_t *problem)
     rc = es_issuer_look(issuer, &news, problem);
 
     return news ? rc : ES_OK;
+}
+
+
+uint64_t
+es_issuer_changes(const es_issuer_t *issuer)
+{
+    return issuer->changes;
 }
 
 

@@ -73,6 +73,9 @@ const es_issuer_conf_t *es_issuer_conf(const es_issuer_t *issuer);
 es_rc_t es_issuer_refresh(es_issuer_t *issuer, uint64_t now_ms,
     es_problem_t *problem);
 
+/* How often the keys have changed since the start, or have gone or come back. */
+uint64_t es_issuer_changes(const es_issuer_t *issuer);
+
 /* False: the file is missing, and no token can be verified. */
 bool es_issuer_ready(const es_issuer_t *issuer);
 

@@ -156,6 +156,7 @@ looked(es_rc_t rc, bool ready, const char *what)
 static void
 test_file(void)
 {
+    int64_t       changes;
     es_problem_t  problem = { 0 };
 
     conf.path = path;
@@ -167,6 +168,7 @@ test_file(void)
     is_int(es_issuer_create(&conf, &issuer, &problem), ES_OK, "a key");
 
     looked(ES_OK, true, "the same file is no news");
+    changes = (int64_t) es_issuer_changes(issuer);
 
     file_is("{\"keys\":[" ED("one", X1));
     looked(ES_INVALID, true, "a damaged file leaves the keys");
@@ -177,6 +179,7 @@ test_file(void)
 
     file_is("");
     looked(ES_INVALID, true, "as does an empty one, which is news");
+    is_int((int64_t) es_issuer_changes(issuer), changes, "no key has changed");
 
     (void) chmod(path, 0666);
     looked(ES_DENIED, false, "one that all can write leaves none");
@@ -185,6 +188,8 @@ test_file(void)
 
     file_is("{\"keys\":[" ED("two", X2) "]}");
     looked(ES_OK, true, "a good one does");
+    is_int((int64_t) es_issuer_changes(issuer), changes + 2,
+           "the keys have gone and come back");
 
     (void) unlink(path);
     looked(ES_IO, false, "a missing file leaves no keys");
