@@ -3,8 +3,8 @@
 /*
  * What the process may still do in its sandbox.
  *
- * It writes the files of the log, of the delivery state and of the id index,
- * the reader tables of the other environments, and the bell.  It removes its
+ * It writes the files of the log, of the delivery state, of the id index and of
+ * encrypted fields, the reader tables of the other environments, and the bell.  It removes its
  * PID file.  It reads the store, the files of its options, and what libcurl,
  * OpenSSL and the name services need.
  *
@@ -58,6 +58,8 @@ static const esd_sandbox_path_t  esd_sandbox_store[] = {
     { "checkpoints/lock.mdb", ESD_LANDLOCK_READ | ESD_LANDLOCK_WRITE },
     { "ids", ESD_LANDLOCK_READ | ESD_LANDLOCK_WRITE | ESD_LANDLOCK_MAKE
              | ESD_LANDLOCK_REMOVE },
+    { "encrypted", ESD_LANDLOCK_READ | ESD_LANDLOCK_WRITE | ESD_LANDLOCK_MAKE
+                   | ESD_LANDLOCK_REMOVE },
     { "bell", ESD_LANDLOCK_READ | ESD_LANDLOCK_WRITE },
     { "format", ESD_LANDLOCK_READ }
 };
@@ -287,16 +289,21 @@ esd_sandbox_files(const esd_options_t *o)
 }
 
 
-/* The index of ids is made when the first event is published, which the sandbox
-   would not allow. */
+/* Both directories are made when they are first needed, which the sandbox would
+   not allow. */
 
 static void
 esd_sandbox_prepare(const esd_options_t *o)
 {
-    char  path[PATH_MAX];
+    char    path[PATH_MAX];
+    size_t  i;
 
-    (void) snprintf(path, sizeof(path), "%s/ids", o->store);
-    (void) es_file_mkdir(path, o->store);
+    static const char *const  late[] = { "ids", "encrypted" };
+
+    for (i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+        (void) snprintf(path, sizeof(path), "%s/%s", o->store, late[i]);
+        (void) es_file_mkdir(path, o->store);
+    }
 }
 
 

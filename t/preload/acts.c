@@ -118,6 +118,10 @@ acts_files(void)
                     syscall(SYS_gettid));
     acts_open("may-make-in-ids", made, O_RDWR | O_CREAT);
     acts_say("may-unlink-in-ids", unlink(acts_path(made, a)));
+    (void) snprintf(made, sizeof(made), "store/encrypted/made%ld",
+                    syscall(SYS_gettid));
+    acts_open("may-make-in-encrypted", made, O_RDWR | O_CREAT);
+    acts_say("may-unlink-in-encrypted", unlink(acts_path(made, a)));
 }
 
 
