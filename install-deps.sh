@@ -49,7 +49,7 @@ for group in "$@"; do
     prometheus) packages="$packages prometheus python3-prometheus-client" ;;
     guides)
         packages="$packages php-cli php-curl ruby ruby-sinatra puma jq
-            libjackson2-databind-java"
+            libjackson2-databind-java python3-jwcrypto"
         # The guides are for any version.
         command -v go >/dev/null || packages="$packages golang-go"
         command -v javac >/dev/null || packages="$packages default-jdk-headless"

@@ -38,6 +38,8 @@ static const ctl_option_row_t  ctl_partner_rows[] = {
       "used, or any; default: any", CTL_FREE },
     { "fields", "JSON", "what it may see of each event, by feed, as "
       "{\"orders\":{\"allow\":[\"/id\"]}}; default: everything", CTL_FREE },
+    { "encryption-key", "FILE", "the file with the public EC key as a JWK to "
+      "which fields are encrypted; default: none", CTL_FREE },
     { "disabled", NULL, "its keys are invalid, and its endpoints are sent "
       "nothing", CTL_FREE },
     { "enabled", NULL, "take --disabled back", CTL_FREE },

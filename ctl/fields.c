@@ -12,6 +12,7 @@
 #include "fields/fields.h"
 #include "log/feed.h"
 #include "object.h"
+#include "read/encrypter.h"
 #include "read/reader.h"
 #include "registry/registry.h"
 #include "store/txn.h"
@@ -115,20 +116,55 @@ ctl_preview_read(ctl_t *ctl, ctl_preview_t *p)
 }
 
 
-static int
-ctl_preview_print(ctl_preview_t *p)
+/* What is encrypted has the ciphertext that every channel sends. */
+
+static es_rc_t
+ctl_preview_show(ctl_t *ctl, ctl_preview_t *p)
 {
-    es_rc_t   rc;
-    es_str_t  event = { p->event.data, p->event.len };
+    es_rc_t            rc;
+    es_str_t           event = { p->event.data, p->event.len };
+    es_encrypter_t     encrypter = { 0 };
+    es_ciphertexts_t  *texts;
 
-    rc = p->fields != NULL ? es_fields_event(p->fields, NULL, event, &p->shown)
-                           : es_buf_str(&p->shown, event);
+    if (p->fields == NULL) {
+        return es_buf_str(&p->shown, event);
+    }
 
-    if (rc != ES_OK) {
+    texts = es_ciphertexts_create(ctl->store, ES_CIPHERTEXTS_HALF);
+    if (texts == NULL) {
+        return ES_NOMEM;
+    }
+
+    es_encrypter_init(&encrypter, texts);
+    rc = es_encrypter_event(&encrypter, p->fields, event, &p->shown);
+
+    es_encrypter_free(&encrypter);
+    es_ciphertexts_free(texts);
+
+    return rc;
+}
+
+
+static int
+ctl_preview_print(ctl_t *ctl, ctl_preview_t *p)
+{
+    es_rc_t  rc;
+
+    rc = ctl_preview_show(ctl, p);
+
+    switch (rc) {
+    case ES_OK:
+        break;
+    case ES_DENIED:
+        return ctl_fail(CTL_FAILED, "the event is sent to nobody: the field "
+                        "lists or the encryption key of the record cannot be "
+                        "read");
+    case ES_INVALID:
+        return ctl_fail(CTL_FAILED, "the event is sent to nobody: the "
+                        "encryption key of the partner cannot be used");
+    default:
         return ctl_fail(CTL_FAILED, "the event is sent to nobody: %s",
-                        rc == ES_DENIED
-                        ? "the field lists of the record cannot be read"
-                        : es_reason(rc));
+                        es_reason(rc));
     }
 
     if (!p->granted) {
@@ -176,7 +212,7 @@ ctl_fields_preview(ctl_t *ctl, int argc, char **argv)
             rc = ctl_preview_lists(registry, argv[0], endpoint, &p);
 
             if (rc == CTL_OK) {
-                rc = ctl_preview_print(&p);
+                rc = ctl_preview_print(ctl, &p);
             }
 
             es_registry_free(registry);

@@ -8,8 +8,11 @@
  * command reports these endpoints.
  */
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "advice.h"
 #include "affected.h"
@@ -27,6 +30,7 @@ typedef struct {
     const char  *ports;
     const char  *from;
     const char  *fields;
+    const char  *encryption_key;
     const char  *limit[ES_POLICIES];
     const char  *quota[ES_QUOTAS];
 } ctl_partner_args_t;
@@ -155,6 +159,7 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, ctl_partner_args_t *a)
         { "allow-ports", &a->ports },
         { "allow-from", &a->from },
         { "fields", &a->fields },
+        { "encryption-key", &a->encryption_key },
         { "disabled", &a->disabled },
         { "enabled", &a->enabled },
         { NULL, NULL }
@@ -191,6 +196,40 @@ ctl_partner_fields(const ctl_partner_args_t *a, json_t *object)
     }
 
     (void) json_object_set_new(object, "fields", lists);
+
+    return CTL_OK;
+}
+
+
+/* The public key in the file, as it is there.  An empty name removes it. */
+
+static int
+ctl_partner_encryption_key(const ctl_partner_args_t *a, json_t *object)
+{
+    json_t        *jwk;
+    const char    *file;
+    json_error_t   error;
+
+    file = a->encryption_key;
+
+    if (file == NULL) {
+        return CTL_OK;
+    }
+
+    if (file[0] != '\0' && access(file, R_OK) != 0) {
+        return ctl_fail(CTL_FAILED, "cannot read \"%s\": %s", file,
+                        strerror(errno));
+    }
+
+    jwk = file[0] != '\0' ? json_load_file(file, JSON_REJECT_DUPLICATES, &error)
+                          : json_null();
+
+    if (jwk == NULL) {
+        return ctl_fail(CTL_FAILED, "\"%s\" is no JSON object: line %d, column "
+                        "%d", file, error.line, error.column);
+    }
+
+    (void) json_object_set_new(object, "encryption_key", jwk);
 
     return CTL_OK;
 }
@@ -300,6 +339,10 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
 
     if (*rc == CTL_OK) {
         *rc = ctl_partner_fields(a, object);
+    }
+
+    if (*rc == CTL_OK) {
+        *rc = ctl_partner_encryption_key(a, object);
     }
 
     if (*rc == CTL_OK) {

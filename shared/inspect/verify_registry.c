@@ -102,7 +102,7 @@ es_registry_fields(es_registry_walk_t *w, json_t *object)
         return ES_OK;
     }
 
-    rc = es_take_field_lists(&r, &lists);
+    rc = es_take_field_lists(&r, w->kind == ES_KIND_PARTNER, &lists);
 
     if (rc == ES_OK && lists.unreadable) {
         es_registry_fault(w, problem.detail);

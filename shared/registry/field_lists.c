@@ -24,7 +24,7 @@
 
 static es_rc_t
 es_field_entries(es_record_t *r, const char *pointer, json_t *array,
-    es_fields_list_t *out)
+    bool pointers, es_fields_list_t *out)
 {
     char         item[ES_POINTER_MAX];
     json_t      *value;
@@ -33,8 +33,10 @@ es_field_entries(es_record_t *r, const char *pointer, json_t *array,
     const char  *fault;
 
     if (!json_is_array(array)) {
-        return es_fault(r, pointer, "must be an array of JSON Pointers and "
-                        "names of extension attributes");
+        return es_fault(r, pointer, pointers
+                        ? "must be an array of JSON Pointers"
+                        : "must be an array of JSON Pointers and names of "
+                          "extension attributes");
     }
 
     if (json_array_size(array) > ES_FIELDS_ENTRIES) {
@@ -52,6 +54,14 @@ es_field_entries(es_record_t *r, const char *pointer, json_t *array,
     json_array_foreach(array, i, value) {
         fault = json_is_string(value) ? es_fields_entry(es_text(value))
                                       : "must be a string";
+
+        if (fault == NULL && pointers && json_string_length(value) > 0
+            && json_string_value(value)[0] != '/')
+        {
+            fault = "must be a JSON Pointer, which begins with \"/\": "
+                    "attributes are not encrypted";
+        }
+
         if (fault != NULL) {
             return es_fault(r, es_item_pointer(pointer, i, item), fault);
         }
@@ -66,21 +76,109 @@ es_field_entries(es_record_t *r, const char *pointer, json_t *array,
 }
 
 
+/* What one of the lists encrypts is encrypted. */
+
+static es_rc_t
+es_field_lists_encrypt(const es_field_list_t *const *lists, size_t n,
+    es_pool_t *pool, es_fields_list_t *out)
+{
+    size_t     i, j;
+    es_str_t  *entries;
+
+    out->n = 0;
+
+    for (i = 0; i < n; i++) {
+        out->n += lists[i]->encrypt.n;
+    }
+
+    entries = es_pool_alloc(pool, out->n * sizeof(es_str_t));
+    if (entries == NULL) {
+        return ES_NOMEM;
+    }
+
+    out->entries = entries;
+
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < lists[i]->encrypt.n; j++) {
+            *entries++ = lists[i]->encrypt.entries[j];
+        }
+    }
+
+    return ES_OK;
+}
+
+
+/* `key` may be NULL.  An event with a value to be encrypted is then refused. */
+
 static es_rc_t
 es_field_list_compile(const es_field_list_t *const *lists, size_t n,
-    es_pool_t *pool, const es_fields_t **out)
+    const es_jwe_key_t *key, es_pool_t *pool, const es_fields_t **out)
 {
     size_t              i;
+    es_rc_t             rc;
     es_fields_list_t    allow[2];
     es_fields_source_t  source = { .allow = allow };
 
     for (i = 0; i < n; i++) {
-        allow[i] = lists[i]->allow;
+        if (!lists[i]->all) {
+            allow[source.nallow++] = lists[i]->allow;
+        }
     }
 
-    source.nallow = n;
+    rc = es_field_lists_encrypt(lists, n, pool, &source.encrypt);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (key != NULL && source.encrypt.n > 0) {
+        source.key.data = (const char *) key;
+        source.key.len = sizeof(es_jwe_key_t);
+    }
 
     return es_fields_compile(&source, pool, out);
+}
+
+
+static es_rc_t
+es_field_list_members(es_record_t *r, const char *pointer, json_t *object,
+    es_field_list_t *out)
+{
+    char               member[ES_POINTER_MAX];
+    json_t            *value;
+    es_rc_t            rc;
+    const char        *name;
+    es_fields_list_t  *list;
+
+    out->all = true;
+
+    json_object_foreach(object, name, value) {
+        (void) strcpy(member, pointer);
+        es_pointer_add(member, sizeof(member), es_str(name));
+
+        if (strcmp(name, "allow") == 0) {
+            out->all = false;
+            list = &out->allow;
+
+        } else if (strcmp(name, "encrypt") == 0) {
+            list = &out->encrypt;
+
+        } else {
+            return es_fault(r, member, "is not a member of a field list");
+        }
+
+        rc = es_field_entries(r, member, value, list == &out->encrypt, list);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (json_object_size(object) == 0) {
+        (void) strcpy(member, pointer);
+        es_pointer_add(member, sizeof(member), es_lit("allow"));
+        return es_fault(r, member, "is missing");
+    }
+
+    return ES_OK;
 }
 
 
@@ -88,12 +186,10 @@ es_field_list_compile(const es_field_list_t *const *lists, size_t n,
 
 static es_rc_t
 es_field_list_take(es_record_t *r, const char *name, json_t *object,
-    es_field_list_t *out)
+    const es_jwe_key_t *key, bool keyless, es_field_list_t *out)
 {
     char                    pointer[ES_POINTER_MAX] = "/fields";
-    json_t                 *value;
     es_rc_t                 rc;
-    const char             *member;
     const es_field_list_t  *list = out;
 
     es_pointer_add(pointer, sizeof(pointer), es_str(name));
@@ -104,21 +200,8 @@ es_field_list_take(es_record_t *r, const char *name, json_t *object,
     }
 
     if (!json_is_object(object)) {
-        return es_fault(r, pointer, "must be an object with \"allow\"");
-    }
-
-    json_object_foreach(object, member, value) {
-        if (strcmp(member, "allow") != 0) {
-            es_pointer_add(pointer, sizeof(pointer), es_str(member));
-            return es_fault(r, pointer, "is not a member of a field list");
-        }
-    }
-
-    es_pointer_add(pointer, sizeof(pointer), es_lit("allow"));
-    value = json_object_get(object, "allow");
-
-    if (value == NULL) {
-        return es_fault(r, pointer, "is missing");
+        return es_fault(r, pointer, "must be an object with \"allow\" or "
+                        "\"encrypt\"");
     }
 
     out->pattern = es_pool_str(r->pool, es_str(name));
@@ -126,10 +209,16 @@ es_field_list_take(es_record_t *r, const char *name, json_t *object,
         return es_nomem(r);
     }
 
-    rc = es_field_entries(r, pointer, value, &out->allow);
+    rc = es_field_list_members(r, pointer, object, out);
+
+    if (rc == ES_OK && out->encrypt.n > 0 && key == NULL && !keyless) {
+        es_pointer_add(pointer, sizeof(pointer), es_lit("encrypt"));
+        return es_fault(r, pointer, "needs the member \"encryption_key\" of "
+                        "the partner");
+    }
 
     if (rc == ES_OK) {
-        rc = es_field_list_compile(&list, 1, r->pool, &out->fields);
+        rc = es_field_list_compile(&list, 1, key, r->pool, &out->fields);
     }
 
     return rc == ES_TOO_LARGE
@@ -138,8 +227,45 @@ es_field_list_take(es_record_t *r, const char *name, json_t *object,
 }
 
 
+/* The public key of a partner. */
+
 static es_rc_t
-es_field_lists_take(es_record_t *r, es_field_lists_t *out)
+es_field_lists_key(es_record_t *r, es_field_lists_t *out)
+{
+    char           pointer[ES_POINTER_MAX] = "/encryption_key";
+    json_t        *jwk;
+    const char    *fault, *member;
+    es_jwe_key_t  *key;
+
+    jwk = json_object_get(r->object, "encryption_key");
+
+    if (jwk == NULL) {
+        return ES_OK;
+    }
+
+    key = es_pool_alloc(r->pool, sizeof(es_jwe_key_t));
+    if (key == NULL) {
+        return es_nomem(r);
+    }
+
+    fault = es_jwe_key_read(jwk, key, &member);
+
+    if (fault != NULL) {
+        if (member[0] != '\0') {
+            es_pointer_add(pointer, sizeof(pointer), es_str(member));
+        }
+
+        return es_fault(r, pointer, fault);
+    }
+
+    out->key = key;
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_field_lists_take(es_record_t *r, bool keyless, es_field_lists_t *out)
 {
     json_t      *object, *value;
     es_rc_t      rc;
@@ -166,7 +292,8 @@ es_field_lists_take(es_record_t *r, es_field_lists_t *out)
     }
 
     json_object_foreach(object, name, value) {
-        rc = es_field_list_take(r, name, value, &out->lists[out->n]);
+        rc = es_field_list_take(r, name, value, out->key, keyless,
+                                &out->lists[out->n]);
         if (rc != ES_OK) {
             return rc;
         }
@@ -179,11 +306,15 @@ es_field_lists_take(es_record_t *r, es_field_lists_t *out)
 
 
 es_rc_t
-es_take_field_lists(es_record_t *r, es_field_lists_t *out)
+es_take_field_lists(es_record_t *r, bool partner, es_field_lists_t *out)
 {
     es_rc_t  rc;
 
-    rc = es_field_lists_take(r, out);
+    rc = partner ? es_field_lists_key(r, out) : ES_OK;
+
+    if (rc == ES_OK) {
+        rc = es_field_lists_take(r, !partner, out);
+    }
 
     if (rc == ES_INVALID) {
         out->unreadable = true;
@@ -197,7 +328,7 @@ es_take_field_lists(es_record_t *r, es_field_lists_t *out)
 es_rc_t
 es_take_fields(es_record_t *r, es_endpoint_t *out)
 {
-    return es_take_field_lists(r, &out->fields);
+    return es_take_field_lists(r, false, &out->fields);
 }
 
 
@@ -251,16 +382,82 @@ es_field_lists_find(const es_field_lists_t *lists, es_str_t feed)
 }
 
 
-es_rc_t
-es_field_lists_pair(es_field_lists_t *endpoint,
+/* A list without a key, or one that is too intricate, refuses its events. */
+
+static es_rc_t
+es_field_lists_compile(const es_field_list_t *const *lists, size_t n,
+    const es_jwe_key_t *key, es_pool_t *pool, const es_fields_t **out)
+{
+    size_t   i;
+    es_rc_t  rc;
+
+    rc = ES_OK;
+
+    for (i = 0; i < n && key == NULL; i++) {
+        if (lists[i]->encrypt.n > 0) {
+            rc = ES_DENIED;
+        }
+    }
+
+    if (rc == ES_OK) {
+        rc = es_field_list_compile(lists, n, key, pool, out);
+    }
+
+    if (rc == ES_NOMEM) {
+        return rc;
+    }
+
+    if (rc != ES_OK) {
+        *out = es_fields_unreadable;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_field_lists_pairs(es_field_lists_t *endpoint, size_t i,
     const es_field_lists_t *partner, es_pool_t *pool)
 {
-    size_t                  i, j;
+    size_t                  j;
     es_rc_t                 rc;
     es_field_pair_t        *pair;
     const es_field_list_t  *both[2];
 
-    if (endpoint->n == 0 || partner->n == 0) {
+    for (j = 0; j < partner->n; j++) {
+        both[0] = &partner->lists[j];
+        both[1] = &endpoint->lists[i];
+
+        if (!es_field_list_matches(both[0]->pattern, both[1]->pattern)
+            && !es_field_list_matches(both[1]->pattern, both[0]->pattern))
+        {
+            continue;
+        }
+
+        pair = &endpoint->pairs[endpoint->npairs++];
+        pair->partner = both[0];
+        pair->endpoint = both[1];
+
+        rc = es_field_lists_compile(both, 2, partner->key, pool,
+                                    &pair->fields);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_field_lists_pair(es_field_lists_t *endpoint,
+    const es_field_lists_t *partner, es_pool_t *pool)
+{
+    size_t                  i;
+    es_rc_t                 rc;
+    const es_field_list_t  *own;
+
+    if (endpoint->n == 0) {
         return ES_OK;
     }
 
@@ -270,34 +467,22 @@ es_field_lists_pair(es_field_lists_t *endpoint,
         return ES_NOMEM;
     }
 
-    for (i = 0; i < endpoint->n; i++) {
-        for (j = 0; j < partner->n; j++) {
-            both[0] = &partner->lists[j];
-            both[1] = &endpoint->lists[i];
+    rc = ES_OK;
 
-            if (!es_field_list_matches(both[0]->pattern, both[1]->pattern)
-                && !es_field_list_matches(both[1]->pattern, both[0]->pattern))
-            {
-                continue;
-            }
+    for (i = 0; i < endpoint->n && rc == ES_OK; i++) {
+        own = &endpoint->lists[i];
 
-            pair = &endpoint->pairs[endpoint->npairs++];
-            pair->partner = both[0];
-            pair->endpoint = both[1];
+        if (own->encrypt.n > 0) {
+            rc = es_field_lists_compile(&own, 1, partner->key, pool,
+                                        &endpoint->lists[i].fields);
+        }
 
-            rc = es_field_list_compile(both, 2, pool, &pair->fields);
-
-            if (rc == ES_NOMEM) {
-                return rc;
-            }
-
-            if (rc != ES_OK) {
-                pair->fields = es_fields_unreadable;
-            }
+        if (rc == ES_OK) {
+            rc = es_field_lists_pairs(endpoint, i, partner, pool);
         }
     }
 
-    return ES_OK;
+    return rc;
 }
 
 

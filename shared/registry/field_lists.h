@@ -4,14 +4,17 @@
  * The member `fields` of a partner and of an endpoint: field lists by feed.
  *
  *     {"orders": {"allow": ["/id", "/items/ * /sku", "traceparent"]},
- *      "invoices-*": {"allow": []}}
+ *      "invoices-*": {"allow": [], "encrypt": ["/customer"]}}
  *
- * (without the spaces around the star).  The longest pattern that matches a
+ * (without the spaces around the star).  Without `allow` everything is shown.
+ * What `encrypt` names is encrypted to the member `encryption_key` of the
+ * partner.  The longest pattern that matches a
  * feed decides; a feed that none matches is under no list.  An endpoint's list
  * holds besides its partner's.  fields/fields.h says what a list shows.
  *
- * Lists are compiled when a record is decoded.  A record whose lists cannot be
- * read refuses every event, and nothing else of it.
+ * Lists are compiled when a record is decoded.  A record whose lists or key cannot
+ * be read refuses every event, and nothing else of it.  So does a list that
+ * encrypts without a key.
  */
 
 #ifndef ES_FIELD_LISTS_H
@@ -20,12 +23,15 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "fields/fields.h"
+#include "jwe/jwe.h"
 
 #define ES_FIELD_LISTS_MAX  64         /* patterns of a record */
 
 typedef struct {
     es_str_t            pattern;       /* of feeds */
+    bool                all;           /* there is no `allow` */
     es_fields_list_t    allow;
+    es_fields_list_t    encrypt;
     const es_fields_t  *fields;        /* of this list alone */
 } es_field_list_t;
 
@@ -37,19 +43,21 @@ typedef struct {
 } es_field_pair_t;
 
 typedef struct {
-    bool              unreadable;
-    size_t            n;
-    es_field_list_t  *lists;
-    size_t            npairs;          /* of an endpoint: with the lists of its
+    bool                 unreadable;
+    const es_jwe_key_t  *key;          /* of a partner; NULL: none */
+    size_t               n;
+    es_field_list_t     *lists;
+    size_t               npairs;       /* of an endpoint: with the lists of its
                                           partner that match feeds in common */
-    es_field_pair_t  *pairs;
+    es_field_pair_t     *pairs;
 } es_field_lists_t;
 
 /* The list of the longest pattern that matches the feed.  NULL: none does. */
 const es_field_list_t *es_field_lists_find(const es_field_lists_t *lists,
     es_str_t feed);
 
-/* Compiles the pairs of an endpoint's lists.  A pair that is too intricate is
+/* Compiles the pairs of an endpoint's lists, and those that encrypt with the
+   partner's key.  A pair that is too intricate is
    es_fields_unreadable.  ES_NOMEM. */
 es_rc_t es_field_lists_pair(es_field_lists_t *endpoint,
     const es_field_lists_t *partner, es_pool_t *pool);

@@ -68,8 +68,10 @@ es_rc_t es_take_array(es_record_t *r, const char *pointer, size_t min,
 es_rc_t es_take_patterns(es_record_t *r, const char *pointer, size_t min,
     size_t max, es_patterns_t *out);
 
-/* field_lists.c.  Bad lists are unreadable, with a problem: a write refuses the
-   record then, and a reader refuses the events.  ES_NOMEM. */
-es_rc_t es_take_field_lists(es_record_t *r, es_field_lists_t *out);
+/* field_lists.c.  Bad lists, or a bad key of a partner, are unreadable, with a
+   problem: a write refuses the record then, and a reader refuses the events.
+   ES_NOMEM. */
+es_rc_t es_take_field_lists(es_record_t *r, bool partner,
+    es_field_lists_t *out);
 
 #endif /* ES_MEMBER_H */

@@ -33,7 +33,7 @@
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "quotas", "disabled", "operations",
     "allow_http", "allow_addresses", "allow_ports", "allow_from", "fields",
-    "data_use", NULL
+    "encryption_key", "data_use", NULL
 };
 
 static const char  *const  es_key_members[] = {
@@ -359,7 +359,7 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
 
     rc = es_take_limits(&r, out);
 
-    return rc == ES_OK ? es_take_field_lists(&r, &out->fields) : rc;
+    return rc == ES_OK ? es_take_field_lists(&r, true, &out->fields) : rc;
 }
 
 

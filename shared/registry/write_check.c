@@ -14,6 +14,7 @@
 #include "event/cursor.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
+#include "jwe/jwe.h"
 #include "registry/access.h"
 #include "registry/dashboard_link.h"
 #include "registry/object.h"
@@ -93,6 +94,87 @@ es_operations_admit(es_write_t *w, MDB_txn *txn, const es_partner_t *partner)
 }
 
 
+/* The point of a key need not be on its curve.  To find out takes longer than
+   readers may take, so only a write does. */
+
+static es_rc_t
+es_encryption_key_works(es_write_t *w, const es_partner_t *partner)
+{
+    return partner->fields.key == NULL
+           || json_object_get(w->input, "encryption_key") == NULL
+           || es_jwe_key_works(partner->fields.key)
+           ? ES_OK
+           : es_problem_set(w->problem, ES_INVALID, -1, "/encryption_key",
+                            "encryption_key is not a public key: its point is "
+                            "not on the curve");
+}
+
+
+/* The list of an endpoint cannot encrypt without a key of its partner. */
+
+static es_rc_t
+es_encryption_key_there(es_write_t *w, MDB_txn *txn, es_str_t name,
+    const es_endpoint_t *endpoint)
+{
+    char      pointer[ES_POINTER_MAX] = "/fields";
+    size_t    i;
+    bool      key;
+    json_t   *partner;
+    es_rc_t   rc;
+    MDB_val   text;
+
+    for (i = 0; i < endpoint->fields.n; i++) {
+        if (endpoint->fields.lists[i].encrypt.n > 0) {
+            break;
+        }
+    }
+
+    if (i == endpoint->fields.n) {
+        return ES_OK;
+    }
+
+    rc = es_object_text(w->store, txn, ES_KIND_PARTNER, name, &text);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    partner = json_loadb(text.mv_data, text.mv_size, 0, NULL);
+    key = json_object_get(partner, "encryption_key") != NULL;
+    json_decref(partner);
+
+    es_pointer_add(pointer, sizeof(pointer), endpoint->fields.lists[i].pattern);
+    es_pointer_add(pointer, sizeof(pointer), es_lit("encrypt"));
+
+    return key ? ES_OK
+               : es_problem_set(w->problem, ES_INVALID, -1, pointer,
+                                "%s needs the member \"encryption_key\" of "
+                                "the partner", pointer + 1);
+}
+
+
+static es_rc_t
+es_endpoint_admit(es_write_t *w, MDB_txn *txn, es_str_t partner,
+    const es_endpoint_t *endpoint)
+{
+    es_rc_t  rc;
+
+    rc = endpoint->fields.unreadable
+         ? ES_INVALID : es_endpoint_check(endpoint, w->problem);
+
+    if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
+        rc = es_simulate_check(&endpoint->simulate, es_store_due_ms(w->store),
+                               w->problem);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_partner_exists(w, txn, partner);
+    }
+
+    return rc == ES_OK
+           ? es_encryption_key_there(w, txn, partner, endpoint) : rc;
+}
+
+
 es_rc_t
 es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
 {
@@ -113,6 +195,9 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         rc = es_partner_decode(object, &pool, &record, w->problem);
         if (rc == ES_OK && record.fields.unreadable) {
             rc = ES_INVALID;
+        }
+        if (rc == ES_OK) {
+            rc = es_encryption_key_works(w, &record);
         }
         if (rc == ES_OK) {
             rc = es_operations_admit(w, txn, &record);
@@ -142,18 +227,8 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         memset(&endpoint, 0, sizeof(endpoint));
         rc = es_endpoint_decode(object, &pool, &endpoint, &partner,
                                 w->problem);
-        if (rc == ES_OK && endpoint.fields.unreadable) {
-            rc = ES_INVALID;
-        }
         if (rc == ES_OK) {
-            rc = es_endpoint_check(&endpoint, w->problem);
-        }
-        if (rc == ES_OK && json_object_get(w->input, "simulate") != NULL) {
-            rc = es_simulate_check(&endpoint.simulate,
-                                   es_store_due_ms(w->store), w->problem);
-        }
-        if (rc == ES_OK) {
-            rc = es_partner_exists(w, txn, partner);
+            rc = es_endpoint_admit(w, txn, partner, &endpoint);
         }
         break;
     }

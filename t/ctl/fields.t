@@ -113,7 +113,7 @@ for my $damaged ('{"orders":{"allow":["/~"]}}', '{"other":{"allow":1}}', '[]',
         or die $record;
     is(system($t->build . '/helper/damage', $t->store . '/registry', 'objects',
         'pacme', $record), 0, "the record has $damaged");
-    refused(qr{the field lists of the record cannot be read},
+    refused(qr{the field lists or the encryption key of the record cannot},
         'an event under it', qw(fields preview acme orders), $cursor);
     refused(qr{/fields}, 'a change of something else',
         qw(partner change acme --publish=orders));

@@ -2,7 +2,7 @@
 
 /*
  * Public keys of partners, and the form of what is encrypted to them.
- * t/unit/ciphertexts.c has the texts that are kept, t/ctl/jwe_jose.t another
+ * t/unit/ciphertexts.c has the texts that are kept, t/ctl/encrypt_jose.t another
  * implementation that decrypts them.
  */
 

@@ -253,6 +253,112 @@ sees(const es_registry_t *registry, const char *feed, const char *data,
 }
 
 
+#define JWK(members)                                                          \
+    "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"k1\","                             \
+    "\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\"" members "}"
+#define JWK_Y  ",\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\""
+#define JWK_X  ",\"y\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\""
+#define ENCRYPTS  "\"fields\":{\"a\":{\"encrypt\":[\"/x\"]}}"
+
+
+/* Shows the kid of the key and the pointer in place of the value. */
+
+static es_rc_t
+mark(void *ctx, es_str_t key, const es_fields_place_t *place, es_buf_t *out,
+    size_t from)
+{
+    (void) ctx;
+    out->len = from;
+
+    return key.len == sizeof(es_jwe_key_t)
+           ? es_buf_printf(out, "\"%s%.*s\"",
+                           ((const es_jwe_key_t *) (const void *)
+                            key.data)->kid,
+                           (int) place->pointer.len, place->pointer.data)
+           : ES_DENIED;
+}
+
+
+static void
+encrypts(const es_registry_t *registry, const char *feed, const char *expected,
+    const char *name)
+{
+    es_rc_t             rc;
+    es_buf_t            out = { 0 };
+    es_fields_seal_t    seal = { mark, NULL };
+    const es_fields_t  *fields;
+
+    fields = es_endpoint_fields(es_registry_endpoint(registry,
+                                                     es_lit("sealed")),
+                                es_str(feed));
+    rc = es_fields_event(fields, &seal,
+                         es_lit("{\"id\":\"1\",\"data\":{\"x\":1,\"y\":2,"
+                                "\"z\":3}}"), &out);
+
+    if (expected == NULL) {
+        is_int(rc, ES_DENIED, name);
+
+    } else {
+        is_str((es_str_t) { out.data, out.len }, expected, name);
+    }
+
+    es_buf_free(&out);
+}
+
+
+static void
+test_encryption(void)
+{
+    es_registry_t  *registry;
+
+#define SEALED_HOOK                                                           \
+    "{\"partner\":\"sealing\",\"url\":\"https://a.example/x\",\"feeds\":"       \
+    "[\"*\"],\"secrets\":[\"" SECRET "\"],\"fields\":{\"a\":{\"allow\":"      \
+    "[\"/x\",\"/y\"],\"encrypt\":[\"/y\"]},\"b\":{\"encrypt\":[\"/z\"]}}}"
+
+    wrong(ES_KIND_PARTNER, "", ENCRYPTS, "/fields/a/encrypt");
+    wrong(ES_KIND_PARTNER, "", "\"encryption_key\":" JWK(JWK_Y) ","
+          "\"fields\":{\"a\":{\"encrypt\":[\"/x\",\"tag\"]}}",
+          "/fields/a/encrypt/1");
+    wrong(ES_KIND_PARTNER, "", "\"encryption_key\":" JWK(JWK_Y) ","
+          "\"fields\":{\"a\":{\"encrypt\":{}}}", "/fields/a/encrypt");
+    wrong(ES_KIND_PARTNER, "", "\"encryption_key\":7", "/encryption_key");
+    wrong(ES_KIND_PARTNER, "", "\"encryption_key\":" JWK(""),
+          "/encryption_key/y");
+    wrong(ES_KIND_PARTNER, "", "\"encryption_key\":" JWK(JWK_X),
+          "/encryption_key");
+    wrong(ES_KIND_PARTNER, "", "\"encryption_key\":{\"kty\":\"RSA\"}",
+          "/encryption_key/kty");
+    wrong(ES_KIND_ENDPOINT, HOOK, ENCRYPTS, "/fields/a/encrypt");
+
+    good(create(ES_KIND_PARTNER, "sealing", "{\"feeds\":[\"*\"],"
+                "\"encryption_key\":" JWK(JWK_Y) "," ENCRYPTS "}"),
+         "a list that encrypts is written with a key");
+    good(create(ES_KIND_ENDPOINT, "sealed", SEALED_HOOK),
+         "and that of an endpoint without one");
+
+    is_int(es_registry_load(store, &registry), ES_OK, "they are loaded");
+    encrypts(registry, "a", "{\"id\":\"1\",\"data\":{\"x\":\"k1/x\","
+             "\"y\":\"k1/y\"}}", "what one of both encrypts is encrypted");
+    encrypts(registry, "b", "{\"id\":\"1\",\"data\":{\"x\":1,\"y\":2,"
+             "\"z\":\"k1/z\"}}", "to the partner's key");
+    es_registry_free(registry);
+
+    is_int(es_registry_change(store, ES_KIND_PARTNER, es_lit("sealing"),
+                              "{\"encryption_key\":null}", NULL), ES_INVALID,
+           "the key stays while the partner's list needs it");
+    good(es_registry_change(store, ES_KIND_PARTNER, es_lit("sealing"),
+                            "{\"encryption_key\":null,\"fields\":null}", NULL),
+         "the key goes with the list");
+    is_int(es_registry_load(store, &registry), ES_OK, "they are loaded");
+    encrypts(registry, "b", NULL, "then the endpoint's own list refuses events");
+    es_registry_free(registry);
+
+    good(discard(ES_KIND_ENDPOINT, "sealed"), "they are removed");
+    good(discard(ES_KIND_PARTNER, "sealing"), "with their records");
+}
+
+
 #define SEES  "{\"feeds\":[\"*\"],\"fields\":{" \
               "\"a\":{\"allow\":[\"/x\",\"/y\"]}," \
               "\"a*\":{\"allow\":[\"/y\"]},\"ab*\":{\"allow\":[\"/z\"]}," \
@@ -975,6 +1081,7 @@ main(void)
     test_names();
     test_remove();
     test_fields();
+    test_encryption();
 
     es_store_close(store);
 
