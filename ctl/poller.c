@@ -116,11 +116,11 @@ ctl_poller_step_over(ctl_poller_t *p, size_t at)
 /* The poller is gone.  It may come back, once for each step. */
 
 static int
-ctl_poller_gone(ctl_poller_t *p, const char *how)
+ctl_poller_gone(ctl_poller_t *p, const char *cause, const char *how)
 {
     int  rc;
 
-    ctl_poller_wrong(p, ctl_poller_stuck(p), "%s", how);
+    ctl_poller_wrong(p, cause, "%s", how);
 
     if (p->ended) {
         p->ending = true;
@@ -186,7 +186,8 @@ ctl_poller_watch(ctl_poller_t *p)
 
     if (ctl_poller_ended(p, how)) {
         if (p->revoked_us == 0) {
-            return ctl_poller_gone(p, how);
+            return ctl_poller_gone(p, p->answered_us == 0 ? "no-start"
+                                      : ctl_poller_stuck(p), how);
         }
 
         ctl_poller_left_alone(p);
@@ -212,7 +213,7 @@ ctl_poller_watch(ctl_poller_t *p)
     (void) snprintf(how, sizeof(how), "no request for %.1f s",
                     (double) silent_ms / 1000);
 
-    return ctl_poller_gone(p, how);
+    return ctl_poller_gone(p, ctl_poller_stuck(p), how);
 }
 
 

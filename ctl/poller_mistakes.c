@@ -16,6 +16,10 @@ const ctl_mistake_t  ctl_poller_mistakes[] = {
       "the base URL of the poller: it must be the URL that verify-poller "
       "prints" },
 
+    { "no-start", "The command ended before it sent a request.",
+      "what --run starts, by the shell and in the present directory: the output "
+      "of the command says why it ended" },
+
     { "old-state", "The poller began with a cursor of another feed.",
       "nothing in the code: remove the stored cursor before the run" },
 

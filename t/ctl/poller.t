@@ -61,6 +61,7 @@ my @applied = ('--applied=events.ndjson');
 my @cases = (
     ['no-request', ['--silence=2s'], swap($code, '{EVENTSYNC_URL}',
         'http://127.0.0.1:1/v1')],
+    ['no-start', [], "raise SystemExit('no URL')\n"],
     ['old-state', [], swap($code, '"cursor": None, "sequence": None',
         '"cursor": "abcd-5", "sequence": None')],
     ['no-credential', [], swap($code, '"Authorization"', '"X-Key"')],
@@ -243,7 +244,7 @@ my ($rc, $out, $err) = $t->ctl('verify-poller', '--port=0', '--run=exit 3');
 is($rc, 1, 'a command that ends');
 like($out, qr/^FAIL first +the command ended with status 3$/m, 'is said so');
 like($out, qr/^FAIL idle +the poller did not get so far$/m, 'and ends all');
-like($out, qr/^hint no-request \(first\): .* Change: .*\.$/m, 'with a hint');
+like($out, qr/^hint no-start \(first\): .* Change: .*\.$/m, 'with a hint');
 like($err, qr{^eventsyncctl: note: poll http://127\.0\.0\.1:\d+/v1/feeds/verify/events with any key$}m,
     'the URL');
 

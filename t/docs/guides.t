@@ -8,12 +8,14 @@
 use warnings;
 use strict;
 
+use Digest::SHA qw(hmac_sha256_base64);
 use JSON::PP;
 use Test::More;
 
 use lib 't/lib';
 use Test::Eventsync qw(wait_for);
-use Test::Eventsync::Guides qw(@GUIDES guide missing place run_guide);
+use Test::Eventsync::Guides qw(@GUIDES below guide missing parts place
+    run_guide);
 use Test::Eventsync::Webhooks;
 
 my $SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
@@ -33,8 +35,7 @@ for my $name (@GUIDES) {
         diag("without $name: $why");
         next;
     }
-    $at{$name} = { guide => $guide, dir => place($t, $name, $guide),
-        webhooks => $name ne 'curl' };
+    $at{$name} = { guide => $guide, dir => place($t, $name, $guide) };
 }
 if (!%at) {
     done_testing();
@@ -46,23 +47,34 @@ my @steps = grep { $_ ne 'first' && $_ ne 'slow' }
     $t->ctl_ok('verify-poller', '--list') =~ /^([a-z-]+) +(?!--sse)\S/mg;
 for my $name (sort keys %at) {
     my $dir = place($t, "verify-$name", $at{$name}{guide});
-    $t->write_file("verify-$name/run",
-        "cd '$dir'\n$at{$name}{guide}{poller}");
+    my $run = below($name) // die "the index has no command of $name";
+    $t->write_file("verify-$name/run", join "\n", "cd '$dir'",
+        (parts($at{$name}{guide}{poller}))[0] . 'mkdir -p prove',
+        'cd prove', "exec $run");
     $at{$name}{verify} = $t->start("verify-$name", { env =>
         { GOCACHE => $t->build . '/go-cache' } }, $t->build . '/eventsyncctl',
         'verify-poller', '--port=0', '--silence=60s', '--only='
             . join(',', @steps), "--run=sh '$dir/run'");
 }
 
-my @pushed = grep { $at{$_}{webhooks} } sort keys %at;
+my @pushed = sort keys %at;
+my %key = map { $_ => $t->partner_key('acme', feeds => 'orders') } keys %at;
+
+# What a page tells its reader to set.
+sub variables {
+    my ($name) = @_;
+    return (EVENTSYNC_KEY => $key{$name}, EVENTSYNC_FEED => 'orders',
+        EVENTSYNC_URL => 'http://127.0.0.1:' . $t->port(0) . '/v1',
+        PATH => $t->build . ":$ENV{PATH}");
+}
 
 ###############################################################################
 # receivers
 
 for my $name (@pushed) {
     my $port = Test::Eventsync::free_port();
-    my $proc = run_guide($t, $name, $at{$name}{guide}{receiver}, PORT => $port,
-        WEBHOOK_SECRET => $SECRET);
+    my $proc = run_guide($t, $name, $at{$name}{guide}{receiver},
+        variables($name), PORT => $port, WEBHOOK_SECRET => $SECRET);
     @{ $at{$name} }{qw(receiver port url)}
         = ($proc, $port, "http://127.0.0.1:$port/hook");
 }
@@ -74,7 +86,14 @@ for my $name (@pushed) {
     my ($rc, $out) = $t->ctl('verify-integration', '--thin', '--batch',
         "--url=$at{$name}{url}", "--secret=$SECRET");
     is($rc, 0, "$name: it passes verify-integration") or diag($out);
-    is(inbox($name), '', "$name: and keeps no test");
+    is(received($name), '', "$name: and keeps no test");
+}
+
+# "listen" has a log in the place of the inbox.
+sub received {
+    my ($name) = @_;
+    return $name ne 'curl' ? inbox($name) : names(map { $json->decode($_) }
+        split /\n/, $t->read_file('curl/events.ndjson'));
 }
 
 sub inbox {
@@ -104,9 +123,10 @@ publish(60);
 $t->run_dispatcher;
 my $all = names(logged());
 for my $name (@pushed) {
-    ok(wait_for(sub { inbox($name) eq $all || !$t->{dispatcher}->running },
-        $WAIT) && inbox($name) eq $all, "$name: the receiver has every event") or diag($at{$name}{receiver}
-        ->stderr);
+    ok(wait_for(sub { received($name) eq $all || !$t->{dispatcher}->running },
+        $WAIT) && received($name) eq $all,
+        "$name: the receiver has every event")
+        or diag($at{$name}{receiver}->stderr);
 }
 is($t->stop_dispatcher, 0, 'the dispatcher ends');
 
@@ -114,13 +134,11 @@ is($t->stop_dispatcher, 0, 'the dispatcher ends');
 # pollers: of all webhooks that follow, none comes
 
 publish(200);
-my %key = map { $_ => $t->partner_key('acme', feeds => 'orders') } keys %at;
 
 sub start_poller {
     my ($name) = @_;
     $at{$name}{poller} = run_guide($t, $name, $at{$name}{guide}{poller},
-        EVENTSYNC_KEY => $key{$name}, EVENTSYNC_FEED => 'orders',
-        EVENTSYNC_URL => 'http://127.0.0.1:' . $t->port(0) . '/v1');
+        variables($name));
 }
 
 sub all_have {
@@ -157,6 +175,8 @@ $t->stop_nginx;
 for my $name (sort keys %at) {
     ok(wait_for(sub { $at{$name}{poller}->stderr =~ /again in/ }, $WAIT),
         "$name: it waits for a server that is away");
+    like($at{$name}{poller}->stderr, qr/connect|refused/i,
+        "$name: and says why");
 }
 publish(1);
 $t->run_nginx;
@@ -187,6 +207,39 @@ for my $name (sort keys %at) {
     my $verify = $at{$name}{verify};
     is($verify->wait($WAIT), 0, "$name: the poller passes verify-poller")
         or diag($verify->stdout, $verify->stderr);
+}
+
+###############################################################################
+# a receiver without a secret, which an attacker knows as well: it is empty
+
+sub forged {
+    my ($port) = @_;
+    my $body = $json->encode({ specversion => '1.0', id => 'forged',
+        source => '/x', type => 'x', cursor => 'forged-1' });
+    my $at = time;
+    my $mac = hmac_sha256_base64("forged.$at.$body", '') . '=';
+    return $t->http(POST => '/hook', { 'webhook-id' => 'forged',
+        'webhook-timestamp' => $at, 'webhook-signature' => "v1,$mac" }, $body,
+        port => $port)->{status};
+}
+
+for my $name (@pushed) {
+    my $port = $at{$name}{open_port} = Test::Eventsync::free_port();
+    $at{$name}{open} = run_guide($t, $name,
+        (parts($at{$name}{guide}{receiver}))[1], variables($name),
+        CLASSPATH => '/usr/share/java/*:.', PORT => $port,
+        WEBHOOK_SECRET => '');
+}
+for my $name (@pushed) {
+    my ($proc, $port) = @{ $at{$name} }{qw(open open_port)};
+    ok(wait_for(sub { !$proc->running || Test::Eventsync::port_open($port) },
+        $WAIT), "$name: without a secret it ends, or")
+        or diag($proc->stderr);
+    unlike($proc->running ? forged($port) : 'ended', qr/^2/,
+        "$name: refuses what is signed with none");
+    like($proc->stderr, qr/secret/i, "$name: and says so");
+    $proc->kill('KILL');
+    $proc->wait(20);
 }
 
 $_->{receiver}->kill('KILL') for grep { $_->{receiver} } values %at;

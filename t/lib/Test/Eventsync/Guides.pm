@@ -11,7 +11,7 @@ use strict;
 use File::Path qw(make_path);
 
 use parent 'Exporter';
-our @EXPORT_OK = qw(@GUIDES guide missing place run_guide);
+our @EXPORT_OK = qw(@GUIDES below guide missing parts place run_guide);
 
 # Each page, with a command that succeeds where its programs can run.
 my %needs = (
@@ -40,6 +40,19 @@ sub guide {
     return \%guide;
 }
 
+# A command of a page: what builds the program, which may be '', and the program.
+sub parts {
+    my ($command) = @_;
+    return $command =~ /\A(.*&& |)([^&]*)\z/s;
+}
+
+# The poller's command in the index, which is for a directory below the guide's.
+sub below {
+    my ($name) = @_;
+    my $index = do { local (@ARGV, $/) = 'docs/guides/README.md'; <> };
+    return ($index =~ /^\| \[$name\.md\].*\| `([^`]+)` \|$/m)[0];
+}
+
 # Why the programs of a page cannot run here; nothing if they can.
 sub missing {
     my ($t, $name) = @_;
@@ -65,10 +78,10 @@ sub place {
 # can be ended by the pid.
 sub run_guide {
     my ($t, $name, $command, %env) = @_;
-    $command =~ s/^(.*&& |)(?=[^&\n]+\n\z)/$1exec /m;
+    my ($build, $program) = parts($command);
     return $t->start($name, { env => { GOFLAGS => '-mod=mod',
         GOCACHE => $t->build . '/go-cache', APP_ENV => 'development', %env } },
-        'sh', '-c', "cd '" . $t->testdir . "/$name' && $command");
+        'sh', '-c', "cd '" . $t->testdir . "/$name' && ${build}exec $program");
 }
 
 1;
