@@ -47,6 +47,19 @@ static const ctl_option_row_t  ctl_restore_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_erase_rows[] = {
+    { "subject", "SUBJECT", "the events of this subject", CTL_REQUIRED },
+    { "event", "CURSOR", "the event of this cursor, of the feed of --feed",
+      CTL_OR },
+    { "dry-run", NULL, "list them and do nothing", CTL_REQUIRED },
+    { "expect", "N", "erase them if there are N events", CTL_OR },
+    { "feed", "FEED", "the feed; default with --subject: every feed",
+      CTL_FREE },
+    { "forget-ids", NULL, "allow that the events are published again, so that "
+      "no key file is needed", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_store_commands[] = {
     { .name = "init", .run = ctl_init, .kind = CTL_NO_KIND,
       .options = ctl_init_rows,
@@ -81,6 +94,18 @@ const ctl_command_t  ctl_store_commands[] = {
       "pages",
       .json = "the directory, its bytes, and how many were won",
       .examples = "compact /var/lib/eventsync-new" },
+
+    { .name = "erase", .run = ctl_erase, .kind = CTL_NO_KIND,
+      .options = ctl_erase_rows,
+      .about = "erase the events of a subject, or one event, from every file "
+      "of the store; readers get tombstones",
+      .json = "the events by feed, and the surrogate keys to purge from "
+      "caches",
+      .examples = "erase --subject=customer/42 --dry-run\n"
+      "erase --subject=customer/42 --expect=17 "
+      "--key-file=/etc/eventsync/keys\n"
+      "erase --feed=orders --event=k3f9abcd-10437 --expect=1 "
+      "--key-file=/etc/eventsync/keys" },
 
     { .name = "store rights", .run = ctl_store_rights, .kind = CTL_NO_KIND,
       .options = ctl_rights_rows,

@@ -93,15 +93,15 @@ ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
 
 
 /*
- * sets the keys of a store; all servers that write its secrets must have the
- * same
+ * sets the keys of a store; all servers that write its secrets, or that publish
+ * and have keys, must have the same
  */
 
 char *
 ngx_http_eventsync_keys_use(ngx_conf_t *cf, ngx_http_eventsync_store_t *store,
     es_keyring_t *keys)
 {
-    if (store->manage && store->keys != keys
+    if ((store->manage || store->keys) && store->keys != keys
         && !(store->keys && keys && es_keyring_equal(store->keys, keys)))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -162,7 +162,7 @@ ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store, ngx_log_t *log)
     es_keyring_t  *keys;
     es_problem_t   problem;
 
-    if (!store->manage) {
+    if (!store->manage && !store->keys) {
         return;
     }
 
@@ -186,10 +186,11 @@ ngx_http_eventsync_keys_open(ngx_http_eventsync_store_t *store, ngx_log_t *log)
         es_keyring_free(keys);
 
         ngx_log_error(NGX_LOG_CRIT, log, 0,
-                      "eventsync store \"%V\": %s; endpoints cannot be "
-                      "created and their secrets cannot be "
-                      "changed", &store->path,
-                      problem.detail);
+                      "eventsync store \"%V\": %s; %s", &store->path,
+                      problem.detail,
+                      store->manage ? "endpoints cannot be created and their "
+                                      "secrets cannot be changed"
+                                    : "erased events cannot be recognized");
 
     } else if (keys == NULL) {
         ngx_log_error(NGX_LOG_WARN, log, 0,

@@ -635,7 +635,10 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
         return NGX_CONF_OK;
     }
 
-    if (conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
+    /* publishers need them for a store with erased events only */
+
+    if ((conf->serves[NGX_HTTP_EVENTSYNC_ENDPOINTS]
+         || (conf->serves[NGX_HTTP_EVENTSYNC_PUBLISH] && escf->keys))
         && ngx_http_eventsync_keys_use(cf, escf->store, escf->keys)
            != NGX_CONF_OK)
     {

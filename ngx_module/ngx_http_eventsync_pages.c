@@ -19,6 +19,7 @@
 #include "base/encode.h"
 #include "event/cursor.h"
 #include "limit/limit.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "read/encoded_pages.h"
 #include "read/reader.h"
@@ -166,6 +167,7 @@ ngx_http_eventsync_pages(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
+    lr->key.erased = head->erased;
     lr->cached = ngx_http_eventsync_cached_find(ctx->worker->pages, &lr->key);
 
     rc = lr->cached ? NGX_OK : ngx_http_eventsync_pages_begin(ctx);
@@ -221,11 +223,12 @@ static ngx_int_t
 ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
     ngx_http_eventsync_head_t **result)
 {
-    es_rc_t                     es;
-    uint64_t                    version;
-    es_txn_t                   *txn;
-    ngx_uint_t                  hash;
-    ngx_http_eventsync_head_t  *head;
+    es_rc_t                      es;
+    uint64_t                     version;
+    es_txn_t                    *txn;
+    ngx_uint_t                   hash;
+    ngx_http_eventsync_head_t   *head;
+    ngx_http_eventsync_pages_t  *pages;
 
     hash = ngx_crc32_short(ctx->feed.data, ctx->feed.len);
     head = &ctx->worker->pages->heads[hash % NGX_HTTP_EVENTSYNC_CACHED_HEADS];
@@ -249,6 +252,11 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
     if (es == ES_OK) {
         version = es_txn_version(txn);
         es = es_feed_get(txn, ngx_http_eventsync_str(&ctx->feed), &head->feed);
+
+        if (es == ES_OK) {
+            es = es_erasures_count(txn, &head->erased);
+        }
+
         es_txn_end(txn);
     }
 
@@ -258,6 +266,15 @@ ngx_http_eventsync_pages_head(ngx_http_eventsync_ctx_t *ctx,
 
     head->version = version;
     ctx->feed_number = head->feed.number;
+
+    /* any page in the cache may have had an event that was erased */
+
+    pages = ctx->worker->pages;
+
+    if (pages->erased != head->erased) {
+        pages->erased = head->erased;
+        ngx_http_eventsync_cached_free_all(pages);
+    }
 
     return NGX_OK;
 }

@@ -36,6 +36,7 @@
 typedef struct {
     uint64_t                          page;
     uint64_t                          last;       /* sequence of the last */
+    uint64_t                          erased;     /* events of the store, ever */
     uint32_t                          feed;       /* number */
     uint32_t                          encoding;   /* es_encoding_t */
     char                              epoch[ES_EPOCH_MAX + 1];
@@ -79,6 +80,7 @@ struct ngx_http_eventsync_cached_s {
 
 typedef struct {
     uint64_t                          version;    /* of the log */
+    uint64_t                          erased;     /* as in the key */
     es_feed_t                         feed;
 } ngx_http_eventsync_head_t;
 
@@ -110,6 +112,7 @@ struct ngx_http_eventsync_pages_s {
                               *buckets[NGX_HTTP_EVENTSYNC_CACHED_BUCKETS];
     ngx_queue_t                       by_use;
     size_t                            bytes;
+    uint64_t                          erased;     /* last seen */
 
     ngx_http_eventsync_head_t         heads[NGX_HTTP_EVENTSYNC_CACHED_HEADS];
 

@@ -100,6 +100,11 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
         ngx_string("Event already exists with different content")
     },
 
+    [NGX_HTTP_EVENTSYNC_ERASED] = {
+        409, ngx_string(NGX_HTTP_EVENTSYNC_URN "erased"),
+        ngx_string("Event was erased")
+    },
+
     [NGX_HTTP_EVENTSYNC_IN_USE] = {
         409, ngx_string(NGX_HTTP_EVENTSYNC_URN "in-use"),
         ngx_string("Resource is in use")

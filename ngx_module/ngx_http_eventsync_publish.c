@@ -486,6 +486,9 @@ ngx_http_eventsync_publish_type(es_rc_t rc)
     case ES_CONFLICT:
         return NGX_HTTP_EVENTSYNC_CONFLICT;
 
+    case ES_ERASED:
+        return NGX_HTTP_EVENTSYNC_ERASED;
+
     case ES_MISMATCH:
         return NGX_HTTP_EVENTSYNC_MISMATCH;
 

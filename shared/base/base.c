@@ -274,6 +274,8 @@ es_strerror(es_rc_t rc)
         return "quota used up";
     case ES_STOP:
         return "stopped by its caller";
+    case ES_ERASED:
+        return "the event with this source and id was erased";
     }
 
     return "unknown outcome";

@@ -65,8 +65,9 @@ typedef enum {
     ES_TAKEN,           /* another process has the same process id, see
                            es_store_open() */
     ES_QUOTA,           /* a partner has as much as its quota allows */
-    ES_STOP             /* a callback has seen enough: the walk ends and
+    ES_STOP,            /* a callback has seen enough: the walk ends and
                            returns this */
+    ES_ERASED           /* the event with this (source, id) was erased */
 } es_rc_t;
 
 /* Text that the struct does not own and that is not NUL-terminated. */
@@ -209,8 +210,8 @@ es_rc_t es_batch_validate(es_store_t *store, es_batch_t *batch,
 /*
  * Publishes batches in one durable commit.  Each batch is stored wholly or not
  * at all, and has its own outcome, es_batch_rc(): ES_OK, ES_NOT_FOUND (no such
- * feed), ES_CONFLICT or ES_MISMATCH (es_batch_problem() has the index), or the
- * failure of the commit.
+ * feed), ES_CONFLICT, ES_ERASED or ES_MISMATCH (es_batch_problem() has the
+ * index), or the failure of the commit.
  *
  * After ES_IO it is unknown whether the events are stored.  The producer then
  * publishes the same events again, with the same ids; the library opens the

@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 
@@ -248,6 +249,35 @@ bool
 es_keyring_has(const es_keyring_t *ring, es_str_t kid)
 {
     return es_keyring_find(ring, kid) != NULL;
+}
+
+
+/* The purpose has a key of its own, which encrypts nothing. */
+
+es_rc_t
+es_keyring_mac(const es_keyring_t *ring, es_str_t kid, const char *purpose,
+    es_str_t text, uint8_t mac[ES_MAC_LEN])
+{
+    bool                     ok;
+    unsigned                 len;
+    unsigned char            derived[EVP_MAX_MD_SIZE];
+    const es_keyring_key_t  *key;
+
+    key = es_keyring_find(ring, kid);
+    if (key == NULL) {
+        return ES_NOT_FOUND;
+    }
+
+    ok = HMAC(EVP_sha256(), key->bytes, ES_KEY_BYTES,
+              (const unsigned char *) purpose, strlen(purpose), derived, &len)
+         != NULL
+         && HMAC(EVP_sha256(), derived, (int) len,
+                 (const unsigned char *) text.data, text.len, mac, &len)
+            != NULL;
+
+    OPENSSL_cleanse(derived, sizeof(derived));
+
+    return ok ? ES_OK : ES_NOMEM;
 }
 
 

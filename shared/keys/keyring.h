@@ -60,6 +60,16 @@ es_rc_t es_seal(const es_keyring_t *ring, es_str_t bound, es_str_t plain,
 es_rc_t es_unseal(const es_keyring_t *ring, es_str_t bound, es_str_t sealed,
     es_buf_t *out);
 
+/*
+ * Computes HMAC-SHA256 (RFC 2104) of the text under the key `kid`, for a
+ * purpose: the same text has another result for another purpose.
+ * ES_NOT_FOUND: the keyring lacks the key.  ES_NOMEM.
+ */
+#define ES_MAC_LEN  32
+
+es_rc_t es_keyring_mac(const es_keyring_t *ring, es_str_t kid,
+    const char *purpose, es_str_t text, uint8_t mac[ES_MAC_LEN]);
+
 /* For any text: whether it has the form of a sealed one, the id of its key,
    and its public part.  Empty: there is none. */
 bool es_sealed(es_str_t text);

@@ -499,6 +499,25 @@ es_id_index_insert(es_id_index_t *ids, uint64_t hash, uint64_t sequence)
 
 
 void
+es_id_index_forget(es_id_index_t *ids, uint64_t hash, uint64_t sequence)
+{
+    unsigned  i;
+    uint64_t  mask, slot, *table;
+
+    for (i = 0; i < ids->mapped; i++) {
+        table = ids->tables[i];
+        mask = es_id_index_capacity(i) - 1;
+
+        for (slot = hash & mask; table[slot] != 0; slot = (slot + 1) & mask) {
+            if (table[slot] == es_id_index_slot(hash, sequence)) {
+                table[slot] = es_id_index_slot(0, sequence);
+            }
+        }
+    }
+}
+
+
+void
 es_id_index_mark(es_id_index_t *ids, uint64_t published)
 {
     ids->control->published = published;

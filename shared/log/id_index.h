@@ -69,6 +69,10 @@ void es_id_index_prefetch(const es_id_index_t *ids, uint64_t hash);
 es_rc_t es_id_index_insert(es_id_index_t *ids, uint64_t hash,
     uint64_t sequence);
 
+/* Clears what the slot of an event says of its (source, id), which was erased.
+   The slot stays in use.  It may be missing. */
+void es_id_index_forget(es_id_index_t *ids, uint64_t hash, uint64_t sequence);
+
 /* Declares that all events up to this publishing transaction have their
    slots. */
 void es_id_index_mark(es_id_index_t *ids, uint64_t published);

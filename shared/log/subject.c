@@ -173,6 +173,78 @@ es_subject_add(es_subject_t *subject, uint64_t sequence, es_entry_t *entry)
 }
 
 
+/*
+ * A tree of several events was made of two equal ones.  The first one's root is
+ * the event before, and the jump of that event leads to the second one's.
+ */
+
+es_rc_t
+es_subject_pop(MDB_cursor *events, const es_feed_t *feed,
+    const es_entry_t *entry, es_subject_t *subject)
+{
+    es_rc_t      rc;
+    uint64_t     size, prev;
+    es_root_t   *roots;
+    es_chunk_t   chunk;
+
+    roots = subject->roots;
+    size = roots[0].size;
+    prev = entry->subject_prev;
+
+    /* The oldest chunk has events before the oldest one of the feed. */
+
+    rc = es_chunk_seek(events, feed->number, prev, false, &chunk);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (prev == 0 || chunk.head->first > prev) {
+        return ES_NOT_FOUND;
+    }
+
+    subject->nth--;
+
+    if (size == 1) {
+        subject->n--;
+        memmove(roots, roots + 1, subject->n * sizeof(es_root_t));
+
+        return subject->n > 0 && roots[0].sequence == prev ? ES_OK
+                                                           : ES_CORRUPT;
+    }
+
+    if (size % 2 == 0 || subject->n == ES_SUBJECT_ROOTS_MAX) {
+        return ES_CORRUPT;
+    }
+
+    memmove(roots + 2, roots + 1, (subject->n - 1) * sizeof(es_root_t));
+    subject->n++;
+
+    roots[0].sequence = prev;
+    roots[0].size = size / 2;
+    roots[1].sequence = chunk.entries[prev - chunk.head->first].subject_jump;
+    roots[1].size = size / 2;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_subject_remove(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    es_str_t text)
+{
+    int      rc;
+    uint8_t  bytes[ES_SUBJECT_KEY_MAX];
+    MDB_val  key;
+
+    key.mv_size = es_subject_key(feed, text, bytes);
+    key.mv_data = bytes;
+
+    rc = mdb_del(txn, es_env_dbi(store->log, ES_LOG_SUBJECTS), &key, NULL);
+
+    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
 es_rc_t
 es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,
     const es_chunk_t *chunk)

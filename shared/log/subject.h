@@ -58,6 +58,18 @@ es_rc_t es_subject_save(es_store_t *store, MDB_txn *txn, uint32_t feed,
 void es_subject_add(es_subject_t *subject, uint64_t sequence,
     es_entry_t *entry);
 
+/*
+ * Takes the latest event out again, whose entry is `entry`.  The one before it
+ * is then the latest.  ES_NOT_FOUND: no event of the subject is left, and the
+ * caller deletes the record.  ES_CORRUPT.
+ */
+es_rc_t es_subject_pop(MDB_cursor *events, const es_feed_t *feed,
+    const es_entry_t *entry, es_subject_t *subject);
+
+/* Deletes the record of a subject. */
+es_rc_t es_subject_remove(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    es_str_t text);
+
 /* Deletes the records whose latest event is in this chunk, which is
    dropped. */
 es_rc_t es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,

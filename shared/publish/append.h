@@ -12,6 +12,7 @@
 #include "event/batch.h"
 #include "event/event.h"
 #include "log/chunk.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "publish/dirty_subjects.h"
@@ -28,6 +29,7 @@ struct es_append {
     size_t               cap;
     uint64_t             dropped;  /* events that retention deleted */
     es_deletion_cause_t  why;
+    bool                 erased;   /* the feed refuses erased events */
     es_append_t         *next;
 };
 
@@ -41,6 +43,7 @@ typedef struct {
     es_clock_verdict_t  clock;
     int64_t       now_ms;              /* the store's time */
     char          time[ES_TIME_LEN];    /* the same as text */
+    es_erasures_t  erasures;
     uint64_t      ntypes;      /* numbers given before this commit */
     bool          appended;
     bool          retained;    /* retention has deleted events */

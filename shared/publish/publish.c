@@ -25,6 +25,7 @@
 #include "event/event.h"
 #include "event/trace.h"
 #include "log/chunk.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "log/feed_record.h"
 #include "log/id_index.h"
@@ -227,6 +228,10 @@ es_commit_txn(MDB_txn *txn, void *ctx)
     }
 
     if (rc == ES_OK) {
+        rc = es_erasures_load(c->store, txn, &c->erasures);
+    }
+
+    if (rc == ES_OK) {
         rc = es_meta_get(c->store, txn, ES_META_TYPES, &c->ntypes);
     }
 
@@ -287,6 +292,12 @@ es_commit_append(es_commit_t *c, es_batch_t *batch, es_append_t **out)
     }
 
     rc = es_feed_load(c->store, c->txn, es_str(batch->feed), &append->feed);
+
+    if (rc == ES_OK && c->erasures.nkids != 0) {
+        rc = es_erased_has(c->store, c->txn, append->feed.number,
+                           &append->erased);
+    }
+
     if (rc != ES_OK) {
         free(append);
         return rc;
@@ -329,30 +340,78 @@ es_append_push(es_append_t *append, const es_draft_t *draft)
 }
 
 
-/* ES_OK: only this event is refused.  ES_CONFLICT: its batch is. */
+/* ES_OK: only this event is refused.  Another outcome: its batch is. */
 
 static es_rc_t
-es_commit_conflict(es_batch_t *batch, size_t i, uint64_t sequence)
+es_commit_refuse(es_batch_t *batch, size_t i, es_rc_t rc, uint64_t sequence)
 {
     es_problem_t  problem = { 0 };
 
-    (void) es_problem_set(&problem, ES_CONFLICT, (int) i, "/id",
-                          "an event with this source and id and other content "
-                          "has sequence %llu", (unsigned long long) sequence);
+    switch ((int) rc) {
+
+    case ES_CONFLICT:
+        (void) es_problem_set(&problem, rc, (int) i, "/id", "an event with "
+                              "this source and id and other content has "
+                              "sequence %llu", (unsigned long long) sequence);
+        break;
+
+    case ES_ERASED:
+        (void) es_problem_set(&problem, rc, (int) i, "/id", "the event with "
+                              "this source and id had sequence %llu, and was "
+                              "erased", (unsigned long long) sequence);
+        break;
+
+    default:
+        (void) es_problem_set(&problem, rc, -1, NULL, "events of this feed "
+                              "were erased, and this process lacks the key "
+                              "file that recognizes them");
+        batch->rc = rc;
+        batch->problem = problem;
+
+        return rc;
+    }
 
     if (batch->limits.handling & ES_HANDLE_EACH) {
         return es_batch_refuse(batch, i, &problem);
     }
 
-    batch->rc = ES_CONFLICT;
+    batch->rc = rc;
     batch->problem = problem;
 
-    return ES_CONFLICT;
+    return rc;
 }
 
 
-/* Assigns a sequence to one event, or finds that of its duplicate.  ES_CONFLICT:
-   the batch is refused, and has the problem. */
+/*
+ * Finds the event among the stored ones, those assigned so far, and those that
+ * were erased.  ES_NOT_FOUND: it is new.  ES_BUSY: nobody can know that here.
+ */
+
+static es_rc_t
+es_commit_known(es_commit_t *c, es_append_t *append, const es_draft_t *draft,
+    uint64_t hash, uint64_t *sequence)
+{
+    es_rc_t   rc;
+    es_str_t  ident;
+
+    rc = es_commit_find(c, append, draft, hash, sequence);
+
+    if (rc != ES_NOT_FOUND || !append->erased) {
+        return rc;
+    }
+
+    ident.data = draft->head.data;
+    ident.len = draft->ident_len;
+
+    rc = es_erased_find(c->store, c->txn, &c->erasures, append->feed.number,
+                        ident, sequence);
+
+    return rc == ES_OK ? ES_ERASED : rc == ES_DENIED ? ES_BUSY : rc;
+}
+
+
+/* Assigns a sequence to one event, or finds that of its duplicate.  ES_CONFLICT,
+   ES_ERASED, ES_BUSY: the batch is refused, and has the problem. */
 
 static es_rc_t
 es_commit_event(es_commit_t *c, es_append_t *append, es_batch_t *batch,
@@ -367,10 +426,10 @@ es_commit_event(es_commit_t *c, es_append_t *append, es_batch_t *batch,
     result = &batch->results[i];
     hash = es_ident_in(draft->ident, append->feed.number);
 
-    rc = es_commit_find(c, append, draft, hash, &sequence);
+    rc = es_commit_known(c, append, draft, hash, &sequence);
 
-    if (rc == ES_CONFLICT) {
-        return es_commit_conflict(batch, i, sequence);
+    if (rc == ES_CONFLICT || rc == ES_ERASED || rc == ES_BUSY) {
+        return es_commit_refuse(batch, i, rc, sequence);
     }
 
     result->duplicate = rc == ES_OK;
@@ -431,7 +490,7 @@ es_commit_batch(es_commit_t *c, es_batch_t *batch)
             rc = es_commit_event(c, append, batch, i);
         }
 
-        if (rc == ES_CONFLICT) {
+        if (rc == ES_CONFLICT || rc == ES_ERASED || rc == ES_BUSY) {
             append->n = saved;
             return ES_OK;
         }

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "event/filter.h"
 #include "log/chunk.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "log/subject.h"
 #include "read/reader.h"
@@ -109,8 +110,12 @@ es_walk_matches(const es_walk_t *walk, uint32_t i, es_str_t text)
     part.data = text.data + entry->subject_off;
     part.len = entry->subject_len;
 
+    /* A tombstone among the events of a subject that has others has the
+       subject's hash only. */
+
     return entry->subject_hash == walk->subject_hash
-           && es_str_eq(part, walk->filter->subject);
+           && (es_entry_erased(entry)
+               || es_str_eq(part, walk->filter->subject));
 }
 
 

@@ -57,6 +57,12 @@ typedef struct {
     uint64_t          (*limit)(void *ctx);
     void               *limit_ctx;
 
+    /* Returns a number that changes when records are erased, within a write
+       transaction.  After a change the process clears its page buffers before
+       it writes (scrub.h).  May be NULL. */
+    uint64_t          (*erased)(MDB_txn *txn, void *ctx);
+    void               *erased_ctx;
+
     /*
      * Called before a lost environment is closed.  It ends what is kept of the
      * environment, such as reset transactions.  No transaction is open then.

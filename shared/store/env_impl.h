@@ -28,6 +28,8 @@ struct es_env {
     _Atomic uint64_t    version;       /* last seen */
     int                 queue;         /* the directory, see es_env_queue() */
     _Atomic int64_t     wrote_us;      /* last commit, monotonic */
+    uint64_t            erased;        /* last seen, see the options; of the
+                                          holder of the writer lock */
     _Atomic int64_t     reaped_us;     /* last check for dead readers,
                                           monotonic */
     bool                shadows;       /* see es_env_shadows() */
@@ -41,6 +43,10 @@ es_rc_t es_env_remap(es_env_t *env, uint64_t size);
 
 /* Opens the late database within a write transaction, if there is one. */
 es_rc_t es_env_late_find(es_env_t *env, MDB_txn *txn, unsigned flags);
+
+/* Returns the process of a reader that lags behind and keeps pages from reuse;
+   0: there is none. */
+int es_env_lagging(es_env_t *env);
 
 /* As es_env_rc(), and records "cannot WHAT" with the environment's path. */
 es_rc_t es_env_failed(const es_env_t *env, int mdb_rc, const char *what);

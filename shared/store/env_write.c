@@ -21,6 +21,7 @@
 #include "store/env.h"
 #include "store/env_impl.h"
 #include "store/page_reserve.h"
+#include "store/scrub.h"
 
 #define ES_ENV_ROOM      (4 * 1024 * 1024)    /* bytes; a disk with less is
                                                  full */
@@ -233,6 +234,37 @@ es_env_reap_due(es_env_t *env)
 }
 
 
+/*
+ * Begins a transaction.  What was erased since the last one may still be in
+ * LMDB's page buffers of this process, and must not get into pages.
+ */
+
+static int
+es_env_write_begin(es_env_t *env, MDB_txn **txn)
+{
+    int       rc;
+    uint64_t  erased;
+
+    for ( ;; ) {
+        rc = mdb_txn_begin(env->mdb, NULL, 0, txn);
+
+        if (rc != 0 || env->options.erased == NULL) {
+            return rc;
+        }
+
+        erased = env->options.erased(*txn, env->options.erased_ctx);
+
+        if (erased == env->erased) {
+            return 0;
+        }
+
+        es_scrub_buffers(*txn, es_scrub_dbi(env));
+        mdb_txn_abort(*txn);
+        env->erased = erased;
+    }
+}
+
+
 static es_rc_t
 es_env_write_once(es_env_t *env, es_env_write_t *w)
 {
@@ -253,7 +285,7 @@ es_env_write_once(es_env_t *env, es_env_write_t *w)
     es_env_reap_due(env);
 
     es_env_queue(env, F_RDLCK);
-    rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+    rc = es_env_write_begin(env, &txn);
     es_env_queue(env, F_UNLCK);
 
     if (rc != 0) {
@@ -394,10 +426,7 @@ es_env_touch(MDB_txn *txn, void *ctx)
 }
 
 
-/* Returns the process of a reader that lags behind and keeps pages from
-   reuse; 0: there is none. */
-
-static int
+int
 es_env_lagging(es_env_t *env)
 {
     int  pid;

@@ -253,6 +253,8 @@ sub elsewhere {
         "$dir/restored")->{feeds}, $copy->{feeds}, 'a store again');
     is(json('compact', [qw(store bytes won)], "$dir/compact")->{store},
         "$dir/compact", 'a copy without free pages');
+    is(json('erase', [qw(erased events feeds surrogate_keys)],
+        '--subject=nobody', '--dry-run')->{events}, 0, 'nothing to erase');
     ok(json('feed remove', ['name', 'removed'], 'orders')->{removed},
         'removed');
 

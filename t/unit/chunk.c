@@ -2,8 +2,7 @@
 
 /*
  * What a chunk says beside its events: the publisher, the form, and erased
- * events.  No command makes the last two yet, so the test writes such chunks as
- * a program would that does, and others as none does.
+ * events.  No program writes another form, so the test does.
  */
 
 #include <stdio.h>

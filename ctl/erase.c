@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * "erase": events of one subject, or one event.
+ *
+ * A call must state the number of events, so that a wrong subject does not
+ * erase more than its author meant.  A run that was interrupted is completed by
+ * the same call.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "ctl.h"
+#include "erase/erase.h"
+#include "log/feed.h"
+
+#define CTL_ERASE_WAIT_MS  10000   /* for a reader of an old state */
+
+typedef struct {
+    const char  *subject;
+    const char  *event;
+    const char  *feed;
+    const char  *dry;
+    const char  *expect;
+    const char  *forget;
+} ctl_erase_text_t;
+
+typedef struct {
+    es_erase_t   what;
+    bool         dry;
+    uint64_t     expected;
+    es_buf_t     subject;          /* as JSON text */
+    char       (*feeds)[ES_FEED_MAX + 1];
+    size_t       nfeeds;
+    uint64_t     count;
+    json_t      *found;            /* feeds with their cursors */
+    json_t      *keys;             /* of pages in caches */
+    json_t      *cursors;          /* of the present feed */
+    uint64_t     page;             /* the last one of the present feed */
+    es_scrub_t   scrub;
+} ctl_erase_t;
+
+
+static int
+ctl_erase_args(ctl_t *ctl, int *argc, char **argv, ctl_erase_text_t *text,
+    ctl_erase_t *e)
+{
+    int  rc;
+
+    const ctl_option_t  options[] = {
+        { "subject", &text->subject },
+        { "event", &text->event },
+        { "feed", &text->feed },
+        { "dry-run", &text->dry },
+        { "expect", &text->expect },
+        { "forget-ids", &text->forget },
+        { NULL, NULL }
+    };
+
+    rc = ctl_args(ctl, argc, argv, options);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    e->dry = text->dry != NULL;
+    e->what.forget = text->forget != NULL;
+
+    if (text->expect != NULL) {
+        rc = ctl_number("expect", text->expect, 0, ES_SEQUENCE_MAX,
+                        &e->expected);
+        if (rc != CTL_OK) {
+            return rc;
+        }
+    }
+
+    if (text->event != NULL && text->feed == NULL) {
+        return ctl_fail(CTL_USAGE, "\"--event\" needs \"--feed\": a cursor "
+                        "does not name its feed");
+    }
+
+    if (text->event != NULL
+        && es_cursor_parse(es_str(text->event), &e->what.event) != ES_OK)
+    {
+        return ctl_fail(CTL_USAGE, "\"%s\" is not a cursor", text->event);
+    }
+
+    if (text->subject != NULL
+        && (text->subject[0] == '\0'
+            || es_json_escape(es_str(text->subject), &e->subject) != ES_OK))
+    {
+        return ctl_fail(CTL_USAGE, "\"--subject\" is empty, or not UTF-8");
+    }
+
+    e->what.subject = (es_str_t) { e->subject.data, e->subject.len };
+
+    return CTL_OK;
+}
+
+
+/* The feeds' names, so that no transaction is open while events are erased. */
+
+static int
+ctl_erase_feeds(ctl_t *ctl, const char *name, ctl_erase_t *e)
+{
+    void       *feeds;
+    es_rc_t     es;
+    es_txn_t   *txn;
+    es_feed_t   feed = { 0 };
+
+    es = es_txn_begin(ctl->store, &txn);
+    if (es != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", es_reason(es));
+    }
+
+    for ( ;; ) {
+        es = name != NULL && e->nfeeds == 0
+             ? es_feed_get(txn, es_str(name), &feed)
+             : name != NULL ? ES_NOT_FOUND
+                            : es_feed_next(txn, es_str(feed.name), &feed);
+        if (es != ES_OK) {
+            break;
+        }
+
+        feeds = realloc(e->feeds, (e->nfeeds + 1) * sizeof(*e->feeds));
+        if (feeds == NULL) {
+            es = ES_NOMEM;
+            break;
+        }
+
+        e->feeds = feeds;
+        memcpy(e->feeds[e->nfeeds++], feed.name, sizeof(feed.name));
+    }
+
+    es_txn_end(txn);
+
+    if (es != ES_NOT_FOUND) {
+        return ctl_fail(CTL_FAILED, "%s", es_reason(es));
+    }
+
+    return name != NULL && e->nfeeds == 0
+           ? ctl_fail(CTL_FAILED, "no feed \"%s\"", name) : CTL_OK;
+}
+
+
+/* A cache has the page under the present epoch, and may have it under an
+   earlier one. */
+
+static void
+ctl_erase_page(ctl_erase_t *e, const es_feed_t *feed, uint64_t sequence)
+{
+    uint32_t     i;
+    uint64_t     page;
+    const char  *epoch;
+
+    page = (sequence - 1) / feed->page_size + 1;
+
+    if (page == e->page) {
+        return;
+    }
+
+    e->page = page;
+
+    for (i = 0; i <= feed->nearlier; i++) {
+        epoch = i < feed->nearlier ? feed->earlier[i].name : feed->epoch;
+
+        if (i == feed->nearlier || feed->earlier[i].last >= sequence) {
+            (void) json_array_append_new(e->keys,
+                                         json_sprintf("%s-%s-%" PRIu64,
+                                                      feed->name, epoch,
+                                                      page));
+        }
+    }
+}
+
+
+static void
+ctl_erase_each(void *ctx, const es_feed_t *feed, uint64_t sequence)
+{
+    char          cursor[ES_CURSOR_MAX];
+    ctl_erase_t  *e = ctx;
+
+    e->count++;
+    (void) es_feed_cursor(feed, sequence, cursor);
+    (void) json_array_append_new(e->cursors, json_string(cursor));
+
+    ctl_erase_page(e, feed, sequence);
+}
+
+
+static int
+ctl_erase_failed(ctl_erase_t *e, const char *feed, es_rc_t es)
+{
+    if (es == ES_EXPIRED || es == ES_RESET || es == ES_AHEAD
+        || es == ES_INVALID)
+    {
+        return ctl_fail(CTL_FAILED, "feed \"%s\" has no event of this cursor: "
+                        "%s", feed, es == ES_INVALID
+                        ? "it is before the first event" : es_strerror(es));
+    }
+
+    if (es == ES_DENIED && !e->what.forget) {
+        return ctl_fail(CTL_USAGE, "erased events must not be published again:"
+                        " give the key file under which their ids are hashed, "
+                        "or --forget-ids");
+    }
+
+    return ctl_fail(CTL_FAILED, "feed \"%s\": %s", feed, es_reason(es));
+}
+
+
+/* Finds or erases the events of each feed. */
+
+static int
+ctl_erase_all(ctl_t *ctl, ctl_erase_t *e, bool erase)
+{
+    size_t    i;
+    es_rc_t   es;
+    uint64_t  before;
+
+    e->count = 0;
+    (void) json_array_clear(e->found);
+    (void) json_array_clear(e->keys);
+
+    for (i = 0; i < e->nfeeds; i++) {
+        e->what.feed = es_str(e->feeds[i]);
+        e->cursors = json_array();
+        e->page = 0;
+        before = e->count;
+
+        es = erase ? es_erase(ctl->store, &e->what)
+                   : es_erase_find(ctl->store, &e->what);
+
+        if (e->count > before) {
+            (void) json_array_append_new(e->found,
+                                         json_pack("{s:s, s:I, s:o}",
+                                                   "feed", e->feeds[i],
+                                                   "events", (json_int_t)
+                                                   (e->count - before),
+                                                   "cursors", e->cursors));
+        } else {
+            json_decref(e->cursors);
+        }
+
+        /* a feed may have been removed meanwhile */
+
+        if (es != ES_OK && !(es == ES_NOT_FOUND && e->nfeeds > 1)) {
+            return ctl_erase_failed(e, e->feeds[i], es);
+        }
+    }
+
+    return CTL_OK;
+}
+
+
+/* The key file must be there before anything is erased. */
+
+static int
+ctl_erase_check(ctl_t *ctl, ctl_erase_t *e)
+{
+    int  rc;
+
+    rc = ctl_erase_all(ctl, e, false);
+
+    if (rc != CTL_OK || e->dry || e->count == e->expected) {
+        return rc;
+    }
+
+    return ctl_fail(CTL_FAILED, "%" PRIu64 " events match, and not %" PRIu64
+                    ": nothing was erased", e->count, e->expected);
+}
+
+
+/* What records have no longer is still in the files. */
+
+static int
+ctl_erase_end(ctl_t *ctl, ctl_erase_t *e)
+{
+    size_t   i;
+    es_rc_t  es;
+
+    es = ES_OK;
+
+    for (i = 0; es == ES_OK && e->what.subject.len != 0 && i < e->nfeeds; i++)
+    {
+        es = es_erase_bounds(ctl->store, es_str(e->feeds[i]),
+                             e->what.subject);
+        es = es == ES_NOT_FOUND ? ES_OK : es;
+    }
+
+    if (es == ES_OK) {
+        es = es_erase_finish(ctl->store, CTL_ERASE_WAIT_MS, &e->scrub);
+    }
+
+    if (es == ES_BUSY && e->scrub.reader != 0) {
+        return ctl_fail(CTL_FAILED, "the events are erased, but process %d "
+                        "reads an old state and keeps free pages from being "
+                        "overwritten: end it and erase again with --expect=0",
+                        e->scrub.reader);
+    }
+
+    return es == ES_OK ? CTL_OK
+           : ctl_fail(CTL_FAILED, "the events are erased, but their bytes are "
+                      "not overwritten: %s; erase again with --expect=0",
+                      es_reason(es));
+}
+
+
+static void
+ctl_erase_print(ctl_t *ctl, ctl_erase_t *e)
+{
+    size_t   i;
+    json_t  *feed, *cursors;
+
+    for (i = 0; !ctl->json && i < json_array_size(e->found); i++) {
+        feed = json_array_get(e->found, i);
+        cursors = json_object_get(feed, "cursors");
+
+        (void) printf("%s: %" JSON_INTEGER_FORMAT " events, %s\n",
+                      json_string_value(json_object_get(feed, "feed")),
+                      json_integer_value(json_object_get(feed, "events")),
+                      json_string_value(json_array_get(cursors, 0)));
+    }
+
+    for (i = 0; !ctl->json && i < json_array_size(e->keys); i++) {
+        (void) printf("purge %s\n",
+                      json_string_value(json_array_get(e->keys, i)));
+    }
+
+    if (!ctl->json) {
+        (void) printf("%" PRIu64 " events %s\n", e->count,
+                      e->dry ? "would be erased" : "erased");
+    }
+
+    ctl_result(ctl, json_pack("{s:b, s:I, s:O, s:O}", "erased", !e->dry,
+                              "events", (json_int_t) e->count, "feeds",
+                              e->found, "surrogate_keys", e->keys));
+}
+
+
+static int
+ctl_erase_run(ctl_t *ctl, ctl_erase_t *e)
+{
+    int  rc;
+
+    rc = ctl_erase_check(ctl, e);
+
+    if (rc == CTL_OK && !e->dry) {
+        rc = ctl_erase_all(ctl, e, true);
+
+        if (rc == CTL_OK) {
+            rc = ctl_erase_end(ctl, e);
+        }
+    }
+
+    /* also after a failure: caches may have what is gone here */
+
+    if (rc == CTL_OK || (!e->dry && e->count > 0)) {
+        ctl_erase_print(ctl, e);
+    }
+
+    return rc;
+}
+
+
+int
+ctl_erase(ctl_t *ctl, int argc, char **argv)
+{
+    int               rc;
+    ctl_erase_t       e = { 0 };
+    ctl_erase_text_t  text = { 0 };
+
+    e.what.each = ctl_erase_each;
+    e.what.ctx = &e;
+    e.found = json_array();
+    e.keys = json_array();
+
+    rc = ctl_erase_args(ctl, &argc, argv, &text, &e);
+
+    if (rc == CTL_OK) {
+        rc = ctl_open(ctl, e.dry ? 0 : ES_STORE_PUBLISH);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_erase_feeds(ctl, text.feed, &e);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_erase_run(ctl, &e);
+    }
+
+    json_decref(e.found);
+    json_decref(e.keys);
+    es_buf_free(&e.subject);
+    free(e.feeds);
+
+    return rc;
+}
