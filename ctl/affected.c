@@ -57,7 +57,7 @@ ctl_affected_end(ctl_affected_t *affected)
 /* The count is an upper bound: the dispatcher goes on delivering meanwhile. */
 
 void
-ctl_affected_lost(const ctl_affected_t *affected, const char *how)
+ctl_affected_lost(const ctl_affected_t *affected)
 {
     size_t                   i;
     const es_endpoint_t     *endpoint;
@@ -72,10 +72,12 @@ ctl_affected_lost(const ctl_affected_t *affected, const char *how)
 
         endpoint = ctl_endpoint_numbered(affected->registry, u->endpoint);
 
-        ctl_warn("endpoint %s: %" PRIu64 " events of feed \"%s\" were not "
+        ctl_warn("endpoint %s: %" PRIu64 " event%s of feed \"%s\" %s not "
                  "delivered and %s",
                  endpoint ? endpoint->name.data : u->name, u->events,
-                 u->feed, how);
+                 ctl_plural(u->events), u->feed,
+                 u->events == 1 ? "was" : "were",
+                 u->events == 1 ? "is lost" : "are lost");
     }
 }
 
@@ -102,9 +104,9 @@ ctl_affected_left(ctl_t *ctl, const ctl_affected_t *affected)
             && (is == NULL || !es_endpoint_lists(is, es_str(u->feed))))
         {
             ctl_warn("endpoint %s no longer receives feed \"%s\": its "
-                     "position, with %" PRIu64 " undelivered events, is "
+                     "position, with %" PRIu64 " undelivered event%s, is "
                      "kept for 30 days", was->name.data, u->feed,
-                     u->events);
+                     u->events, ctl_plural(u->events));
         }
     }
 
@@ -125,10 +127,11 @@ ctl_affected_filtered(const ctl_affected_t *affected, const char *name)
         u = &affected->waiting.list[i];
 
         if (u->endpoint == endpoint->number && u->events > 0 && !u->away) {
-            ctl_warn("endpoint %s: %" PRIu64 " events of feed \"%s\" are "
+            ctl_warn("endpoint %s: %" PRIu64 " event%s of feed \"%s\" %s "
                      "undelivered; those that the new filter does not "
                      "match will not be sent", name,
-                     u->events, u->feed);
+                     u->events, ctl_plural(u->events), u->feed,
+                     u->events == 1 ? "is" : "are");
         }
     }
 }

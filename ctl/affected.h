@@ -24,9 +24,9 @@ typedef struct {
 int ctl_affected_begin(ctl_t *ctl, unsigned flags, const char *feed,
     uint64_t before, ctl_affected_t *affected);
 
-/* After the change: reports the endpoints whose events were not delivered and
-   `how` they ended ("are lost"). */
-void ctl_affected_lost(const ctl_affected_t *affected, const char *how);
+/* After the change: reports the endpoints whose events were not delivered, and
+   are lost. */
+void ctl_affected_lost(const ctl_affected_t *affected);
 
 /* After a change of the registry: reports endpoints that no longer receive a
    feed. */

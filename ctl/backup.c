@@ -101,8 +101,9 @@ ctl_backup_copy(ctl_t *ctl, const ctl_stage_t *stage, es_pace_t *pace,
     *totals = check.totals;
 
     if (rc == CTL_OK && check.rc == ES_CORRUPT) {
-        rc = ctl_fail(CTL_FAILED, "the store has %llu faults",
-                      (unsigned long long) totals->faults);
+        rc = ctl_fail(CTL_FAILED, "the store has %llu fault%s",
+                      (unsigned long long) totals->faults,
+                      ctl_plural(totals->faults));
 
     } else if (rc == CTL_OK && check.rc != ES_OK) {
         rc = ctl_fail(CTL_FAILED, "cannot verify the store: %s", check.reason);
@@ -173,10 +174,9 @@ ctl_backup_print(ctl_t *ctl, const ctl_stage_t *stage,
     ctl_result(ctl, json);
 
     if (!ctl->json) {
-        (void) printf("backup of %llu feeds, %llu events, %llu checkpoints in "
-                      "\"%s\"\n", (unsigned long long) totals->feeds,
-                      (unsigned long long) totals->events,
-                      (unsigned long long) totals->checkpoints, stage->target);
+        (void) printf("backup of ");
+        ctl_copy_print(totals);
+        (void) printf(" in \"%s\"\n", stage->target);
     }
 
     if (backup->grown > 0) {

@@ -45,8 +45,8 @@ ctl_checkpoint_failed(const es_checkpoint_job_t *job)
     }
 
     if (rc == ES_CONFLICT && job->conflict == ES_CHECKPOINT_MANY) {
-        return ctl_fail(CTL_FAILED, "the partner has %llu checkpoints already%s",
-                        (unsigned long long) job->max,
+        return ctl_fail(CTL_FAILED, "the partner has %llu checkpoint%s already%s",
+                        (unsigned long long) job->max, ctl_plural(job->max),
                         ctl_quota_hint(&consumers));
     }
 

@@ -85,6 +85,18 @@ ctl_copy_print_keys(const es_backup_t *backup)
 }
 
 
+void
+ctl_copy_print(const es_verify_t *totals)
+{
+    (void) printf("%llu feed%s, %llu event%s, %llu checkpoint%s",
+                  (unsigned long long) totals->feeds, ctl_plural(totals->feeds),
+                  (unsigned long long) totals->events,
+                  ctl_plural(totals->events),
+                  (unsigned long long) totals->checkpoints,
+                  ctl_plural(totals->checkpoints));
+}
+
+
 json_t *
 ctl_copy_json(const char *directory, const es_backup_t *backup,
     const es_verify_t *totals)

@@ -34,6 +34,9 @@ int ctl_copy_keys(const ctl_t *copy, es_backup_t *backup);
 json_t *ctl_copy_json(const char *directory, const es_backup_t *backup,
     const es_verify_t *totals);
 
+/* Prints what the copy has, without a line end. */
+void ctl_copy_print(const es_verify_t *totals);
+
 /* Says which keys are not in the backup. */
 void ctl_copy_print_keys(const es_backup_t *backup);
 

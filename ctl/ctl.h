@@ -120,6 +120,9 @@ void ctl_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Prints a line of text on stdout; with --json it is said like a warning. */
 void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The end of a noun after a number: "" or "s". */
+const char *ctl_plural(uint64_t n);
+
 /* Prints a line about something that has happened: a word, and what `fmt` says
    (NULL: no more), or with --json the word and the members.  Releases the
    members. */

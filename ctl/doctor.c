@@ -153,7 +153,7 @@ ctl_doctor_report(const ctl_doctor_t *d)
     if (d->counts[CTL_CHECK_FAIL] > 0) {
         return ctl_fail(CTL_FAILED, "%u check%s failed",
                         d->counts[CTL_CHECK_FAIL],
-                        ctl_finding_s(d->counts[CTL_CHECK_FAIL]));
+                        ctl_plural(d->counts[CTL_CHECK_FAIL]));
     }
 
     return CTL_OK;

@@ -357,7 +357,7 @@ ctl_fate_of_letter(ctl_fate_t *f)
     fate = ctl_fate_is(f, "dead", false, "the event became a dead letter at %s "
                        "after %u attempt%s, class %s, last status %d%s%s",
                        ctl_finding_time(f->letter.time_ms, time),
-                       f->letter.attempts, ctl_finding_s(f->letter.attempts),
+                       f->letter.attempts, ctl_plural(f->letter.attempts),
                        es_attempt_class_name((es_attempt_class_t)
                                              f->letter.class),
                        (int) f->letter.status,
@@ -383,7 +383,7 @@ ctl_fate_of_retry(ctl_fate_t *f)
     if (!es_retry_held(&f->retry)) {
         fate = ctl_fate_is(f, "waiting", true, "the event waits after %u failed "
                            "attempt%s, last status %d; the next one is at %s",
-                           f->attempts, ctl_finding_s(f->attempts),
+                           f->attempts, ctl_plural(f->attempts),
                            (int) f->retry.status,
                            ctl_finding_time(f->retry.next_ms, time));
         ctl_finding_next(fate, "eventsyncctl endpoint resend %s %s %s-%" PRIu64,
@@ -475,7 +475,7 @@ ctl_fate_of_later(ctl_fate_t *f)
     fate = ctl_fate_is(f, "not-yet", true, "the turn of the event has not come: "
                        "the endpoint is at %s, %" PRIu64 " event%s before it",
                        at, f->event->cursor.sequence - f->progress.sequence,
-                       ctl_finding_s(f->event->cursor.sequence
+                       ctl_plural(f->event->cursor.sequence
                                      - f->progress.sequence));
     ctl_finding_next(fate, "eventsyncctl explain %s",
                      f->x->endpoint->name.data);

@@ -157,7 +157,7 @@ ctl_explain_feed_stall(ctl_explain_t *x, const ctl_explain_feed_t *f)
                               "%d%s%s", texts[stall.reason],
                               stall.sequence ? ": " : "",
                               stall.sequence ? cursor : "", stall.attempts,
-                              ctl_finding_s(stall.attempts),
+                              ctl_plural(stall.attempts),
                               (int) stall.status,
                               stall.next_ms ? ", next attempt at " : "",
                               stall.next_ms
@@ -232,7 +232,7 @@ ctl_explain_filter(ctl_explain_t *x, const ctl_explain_feed_t *f)
                                   "types and subject match none of the %" PRIu64
                                   " event%s that the feed has",
                                   f->feed->last - f->feed->oldest + 1,
-                                  ctl_finding_s(f->feed->last
+                                  ctl_plural(f->feed->last
                                                 - f->feed->oldest + 1));
         ctl_finding_next(finding, "eventsyncctl endpoint change %s "
                          "--types=A,B.*", x->endpoint->name.data);
@@ -290,20 +290,20 @@ ctl_explain_behind(ctl_explain_t *x, const ctl_explain_feed_t *f,
                                "nothing to send: none of the %" PRIu64
                                " event%s after %s matches the endpoint's types "
                                "and subject", f->behind,
-                               ctl_finding_s(f->behind), at);
+                               ctl_plural(f->behind), at);
         return ES_OK;
     }
 
     (void) ctl_explain_add(x, "behind", f->feed->name, "the endpoint is %" PRIu64
                            " event%s behind, at %s; the next one for it is %s",
-                           f->behind, ctl_finding_s(f->behind), at, next);
+                           f->behind, ctl_plural(f->behind), at, next);
 
     if (e->rate.units > 0) {
         ctl_finding_next(ctl_explain_add(x, "rate", f->feed->name, "the "
                                          "endpoint's rate allows %" PRIu64
                                          " attempt%s in %" PRIu64 " s",
                                          e->rate.units,
-                                         ctl_finding_s(e->rate.units),
+                                         ctl_plural(e->rate.units),
                                          e->rate.period_ns
                                          / ES_SECOND_NS),
                          "eventsyncctl endpoint change %s --rate=",
@@ -373,7 +373,7 @@ ctl_explain_sent(ctl_explain_t *x, ctl_explain_feed_t *f)
                                "%" PRIu64 " event%s before the endpoint was "
                                "sent them", f->feed->oldest - 1
                                - f->progress.sequence,
-                               ctl_finding_s(f->feed->oldest - 1
+                               ctl_plural(f->feed->oldest - 1
                                              - f->progress.sequence));
     }
 

@@ -485,7 +485,7 @@ ctl_feed_remove(ctl_t *ctl, int argc, char **argv)
 
     if (es == ES_OK) {
         (void) es_checkpoint_prune(ctl->store);
-        ctl_affected_lost(&affected, "are lost");
+        ctl_affected_lost(&affected);
     }
 
     ctl_affected_end(&affected);
@@ -552,7 +552,7 @@ ctl_feed_reset(ctl_t *ctl, int argc, char **argv)
             (void) printf("%s\n", feed.epoch);
         }
 
-        ctl_affected_lost(&affected, "are lost");
+        ctl_affected_lost(&affected);
     }
 
     ctl_affected_end(&affected);
@@ -619,7 +619,7 @@ ctl_feed_trim(ctl_t *ctl, int argc, char **argv)
     es = es_feed_trim(ctl->store, es_str(argv[0]), cursor.sequence);
 
     if (es == ES_OK) {
-        ctl_affected_lost(&affected, "are lost");
+        ctl_affected_lost(&affected);
     }
 
     ctl_affected_end(&affected);
@@ -670,7 +670,7 @@ ctl_feed_retime(ctl_t *ctl, int argc, char **argv)
     }
 
     if (!ctl->json) {
-        (void) printf("%" PRIu64 " events\n", count);
+        (void) printf("%" PRIu64 " event%s\n", count, ctl_plural(count));
     }
 
     ctl_result(ctl, json_pack("{s:s, s:I}", "name", argv[0], "retimed",

@@ -91,10 +91,3 @@ ctl_finding_time(int64_t ms, char *text)
 
     return text;
 }
-
-
-const char *
-ctl_finding_s(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}

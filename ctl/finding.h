@@ -33,7 +33,4 @@ void ctl_finding_print(const char *title, const json_t *finding);
 /* The time as RFC 3339.  `text` has ES_TIME_LEN + 1 bytes. */
 const char *ctl_finding_time(int64_t ms, char *text);
 
-/* The end of a noun after a number: "" or "s". */
-const char *ctl_finding_s(uint64_t n);
-
 #endif /* CTL_FINDING_H */

@@ -60,8 +60,8 @@ ctl_heal_restart(ctl_receiver_t *receiver, const char *feed)
         ctl_happened("lost",
                      json_pack("{s:s, s:I, s:s}", "feed", feed, "missed",
                                (json_int_t) missed, "oldest", oldest),
-                     "%s %" PRIu64 " events expired; continues at %s", feed,
-                     missed, oldest);
+                     "%s %" PRIu64 " event%s expired; continues at %s", feed,
+                     missed, ctl_plural(missed), oldest);
     } else {
         ctl_happened("lost", json_pack("{s:s, s:s}", "feed", feed, "oldest",
                                        oldest),
@@ -252,7 +252,8 @@ ctl_receiver_heal(ctl_receiver_t *receiver, const char *feed)
     if (n > 0) {
         ctl_happened("healed", json_pack("{s:s, s:I}", "feed", feed, "events",
                                          (json_int_t) n),
-                     "%s %" PRIu64 " events by polling", feed, n);
+                     "%s %" PRIu64 " event%s by polling", feed, n,
+                     ctl_plural(n));
     }
 
     return rc;

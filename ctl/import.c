@@ -480,8 +480,9 @@ ctl_import_print(ctl_t *ctl, uint64_t new, uint64_t duplicates)
     ctl_progress_end();
 
     if (!ctl->json) {
-        (void) printf("imported %" PRIu64 " events; %" PRIu64 " were there "
-                      "already\n", new, duplicates);
+        (void) printf("imported %" PRIu64 " event%s; %" PRIu64 " %s there "
+                      "already\n", new, ctl_plural(new), duplicates,
+                      duplicates == 1 ? "was" : "were");
     }
 
     ctl_result(ctl, json_pack("{s:I, s:I}", "imported", (json_int_t) new,

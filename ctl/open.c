@@ -205,8 +205,9 @@ ctl_verify_result(es_rc_t rc, const es_verify_t *totals)
     ctl_progress_end();
 
     if (rc == ES_CORRUPT) {
-        return ctl_fail(CTL_FAILED, "the store has %llu faults",
-                        (unsigned long long) totals->faults);
+        return ctl_fail(CTL_FAILED, "the store has %llu fault%s",
+                        (unsigned long long) totals->faults,
+                        ctl_plural(totals->faults));
     }
 
     return rc == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "cannot verify: %s",
@@ -252,13 +253,14 @@ ctl_verify(ctl_t *ctl, int argc, char **argv)
         return rc;
     }
 
-    (void) printf("%llu feeds, %llu events in %llu records, %llu checkpoints, "
-                  "%llu faults\n",
-                  (unsigned long long) totals.feeds,
-                  (unsigned long long) totals.events,
-                  (unsigned long long) totals.chunks,
+    (void) printf("%llu feed%s, %llu event%s in %llu record%s, "
+                  "%llu checkpoint%s, %llu fault%s\n",
+                  (unsigned long long) totals.feeds, ctl_plural(totals.feeds),
+                  (unsigned long long) totals.events, ctl_plural(totals.events),
+                  (unsigned long long) totals.chunks, ctl_plural(totals.chunks),
                   (unsigned long long) totals.checkpoints,
-                  (unsigned long long) totals.faults);
+                  ctl_plural(totals.checkpoints),
+                  (unsigned long long) totals.faults, ctl_plural(totals.faults));
 
     return rc;
 }

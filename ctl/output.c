@@ -123,6 +123,13 @@ ctl_warn(const char *fmt, ...)
 }
 
 
+const char *
+ctl_plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+
 void
 ctl_say(const char *fmt, ...)
 {

@@ -40,7 +40,8 @@ ctl_store_rekey(ctl_t *ctl, int argc, char **argv)
     }
 
     if (!ctl->json) {
-        (void) printf("%u secrets encrypted\n", changed);
+        (void) printf("%u secret%s encrypted\n", changed,
+                      ctl_plural(changed));
     }
 
     ctl_result(ctl, json_pack("{s:i}", "encrypted", (int) changed));

@@ -193,12 +193,10 @@ ctl_restore_print(ctl_t *ctl, const ctl_restore_t *r)
     ctl_result(ctl, json);
 
     if (!ctl->json) {
-        (void) printf("restored %llu feeds, %llu events, %llu checkpoints of "
-                      "%.*s in \"%s\"\n",
-                      (unsigned long long) r->totals.feeds,
-                      (unsigned long long) r->totals.events,
-                      (unsigned long long) r->totals.checkpoints,
-                      (int) sizeof(at), at, r->stage.target);
+        (void) printf("restored ");
+        ctl_copy_print(&r->totals);
+        (void) printf(" of %.*s in \"%s\"\n", (int) sizeof(at), at,
+                      r->stage.target);
     }
 
     if (!r->keep) {

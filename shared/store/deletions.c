@@ -105,8 +105,9 @@ es_deletions_next(es_store_t *store, bool all, char *text, size_t size)
                 continue;
             }
 
-            (void) snprintf(text, size, "deleted %" PRIu64 " events of feed "
-                            "\"%s\": %s%s", d->counts[why], d->feed,
+            (void) snprintf(text, size, "deleted %" PRIu64 " event%s of feed "
+                            "\"%s\": %s%s", d->counts[why],
+                            d->counts[why] == 1 ? "" : "s", d->feed,
                             why <= ES_DELETION_BYTES ? "retention by " : "",
                             es_deletion_cause_name(why));
             d->counts[why] = 0;

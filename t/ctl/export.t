@@ -117,6 +117,21 @@ spew($file, $t->ctl_ok('export', 'empty'));
 is($t->ctl_ok('import', 'typed', $file),
     "imported 0 events; 0 were there already\n", 'an export of nothing');
 
+# One of each.
+spew($file, $t->ctl_ok('export', 'orders', "--from=$epoch-1", "--to=$epoch-2"));
+my $all = $t->{store};
+$t->{store} = "$dir/one";
+$t->store_init->feed('only');
+is($t->ctl_ok('import', 'only', $file),
+    "imported 1 event; 0 were there already\n", 'one event');
+is($t->ctl_ok('import', 'only', $file),
+    "imported 0 events; 1 was there already\n", 'one event twice');
+is($t->ctl_ok('verify'), '1 feed, 1 event in 1 record, 0 checkpoints, 0 faults'
+    . "\n", 'one feed, one event and one record');
+like(($t->ctl('feed', 'reset', 'only'))[2], qr/deleted 1 event of feed "only"/,
+    'one event is deleted');
+$t->{store} = $all;
+
 ###############################################################################
 # what is not whole publishes nothing
 

@@ -78,11 +78,11 @@ is("$rc$out$err", '0', 'there is none without a terminal');
 like(terminal(100, 'publish', 'orders'), qr/publish: \[/, 'publish to the store');
 $said = terminal(100, 'verify');
 like($said, qr/verify: \[\.{20}\]   0 %, 0 events/, 'verify has one');
-like(screen($said), qr/\A1 feeds, 12 events in \d+ records, 0 checkpoints, 0 faults\z/,
+like(screen($said), qr/\A1 feed, 12 events in \d+ records?, 0 checkpoints, 0 faults\z/,
     'and its result stands alone');
 $said = terminal(100, 'backup', $t->testdir . '/backup');
 like($said, qr/copy: \[/, 'backup has one');
-like(screen($said), qr/\Abackup of 1 feeds, 12 events, [^\n]*\z/,
+like(screen($said), qr/\Abackup of 1 feed, 12 events, [^\n]*\z/,
     'and its result stands alone');
 
 $said = terminal(100, 'export', 'orders');

@@ -149,7 +149,7 @@ my ($epoch) = $t->ctl_ok('tail', 'orders') =~ /"cursor":"(\w+)-/;
 my @set = ('checkpoint', 'set', 'acme', 'orders');
 quotas('consumers=1');
 $t->ctl_ok(@set, 'one', "$epoch-1");
-refused(qr/the partner has 1 checkpoints already/, 'consumers',
+refused(qr/the partner has 1 checkpoint already/, 'consumers',
     @set, 'two', "$epoch-1");
 $t->ctl_ok(@set, 'one', "$epoch-0", '--rewind');
 quotas('consumers=2');

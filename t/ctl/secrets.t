@@ -109,7 +109,7 @@ my $file = key_file("# the first\n\n$key[0]\n", 0640);
 $t->ctl_ok({ stdin => '{"type":"object"}' }, 'type', 'register', 'order.made',
     '1.0.0');
 my ($out) = $t->ctl_ok('store', 'rekey', '--key-file', $file);
-is($out, "1 secrets encrypted\n", 'what was plain is encrypted');
+is($out, "1 secret encrypted\n", 'what was plain is encrypted');
 is($t->ctl_ok('store', 'rekey', '--key-file', $file),
     "0 secrets encrypted\n", 'once');
 my ($kid) = text(shown($plain)->{secrets}[0])

@@ -279,7 +279,7 @@ my ($backup) = block('docs/operations.md', 'Backup') =~ m{ (/var/backups/\S+)};
 is_deeply([grep { mode($_) ne (-d $_ ? '0700' : '0600') }
     split /\n/, `find $backup`], [], 'only its maker can read it');
 like(runs('a slow backup', block('docs/operations.md', 'Backup', 1)),
-    qr/^backup of 1 feeds/m, 'is made as well');
+    qr/^backup of 1 feed/m, 'is made as well');
 my $events = $t->poll('orders', key => $key, from => 'oldest');
 published('after the backup');
 
