@@ -121,4 +121,12 @@ for my $name (sort keys %recv) {
     }
 }
 
+# Anyone can sign with an empty key.
+my %without = map { $_ => launch($t, $_, $CODE{$_}, '')->{proc} } keys %recv;
+for my $name (sort keys %without) {
+    cmp_ok($without{$name}->wait(60) // 0, '>', 0,
+        "$name: ends without a secret");
+    like($without{$name}->stderr, qr/secret/i, "$name: and says so");
+}
+
 done_testing();
