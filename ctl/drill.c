@@ -202,7 +202,7 @@ ctl_drill_print(ctl_drill_t *d, const ctl_drill_result_t *r, json_t *checks)
 
 
 static int
-ctl_drill_sum(ctl_drill_t *d, json_t *checks, ctl_junit_t *junit)
+ctl_drill_sum(ctl_drill_t *d, json_t *checks, const char *junit)
 {
     int            rc;
     size_t         i;
@@ -292,7 +292,7 @@ ctl_drill_only(const char *text, json_t **only)
 
 
 static int
-ctl_drill_faults_run(ctl_drill_t *d, const json_t *only, ctl_junit_t *junit)
+ctl_drill_faults_run(ctl_drill_t *d, const json_t *only, const char *junit)
 {
     int                       rc;
     json_t                   *checks;
@@ -336,7 +336,7 @@ ctl_drill_faults_run(ctl_drill_t *d, const json_t *only, ctl_junit_t *junit)
 
 
 static int
-ctl_drill_run_all(ctl_drill_t *d, const json_t *only, ctl_junit_t *junit)
+ctl_drill_run_all(ctl_drill_t *d, const json_t *only, const char *junit)
 {
     int               i, rc;
     struct sigaction  action = { 0 };
@@ -425,9 +425,8 @@ ctl_drill_staging(ctl_t *ctl)
 static int
 ctl_drill_on(ctl_drill_t *d, const json_t *only, const char *file)
 {
-    int          rc;
-    ctl_t       *ctl;
-    ctl_junit_t  junit = { .fd = -1 };
+    int     rc;
+    ctl_t  *ctl;
 
     ctl = d->ctl;
     rc = ctl_drill_staging(ctl);
@@ -439,16 +438,10 @@ ctl_drill_on(ctl_drill_t *d, const json_t *only, const char *file)
             (void) setenv("EVENTSYNC_KEY_FILE", ctl->key_file, 1);
         }
 
-        rc = ctl_junit_begin(&junit, file);
+        rc = ctl_junit_begin(file);
     }
 
-    if (rc == CTL_OK) {
-        rc = ctl_drill_run_all(d, only, &junit);
-    }
-
-    ctl_junit_end(&junit);
-
-    return rc;
+    return rc == CTL_OK ? ctl_drill_run_all(d, only, file) : rc;
 }
 
 

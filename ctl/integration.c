@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "integration.h"
+#include "junit.h"
 #include "log/store_clock.h"
 #include "object.h"
 #include "registry/values.h"
@@ -164,7 +165,7 @@ ctl_integration_sum(ctl_integration_t *in, unsigned n)
         ctl_integration_hints(in);
     }
 
-    rc = ctl_junit_write(&in->junit, "verify-integration", whole);
+    rc = ctl_junit_write(in->junit, "verify-integration", whole);
     json_decref(whole);
 
     return rc != CTL_OK || in->failed == 0
@@ -312,7 +313,6 @@ ctl_integration_verify(ctl_integration_t *in, ctl_t *ctl, const char *name,
     rc = secret != NULL ? ctl_integration_run(in, es_str(secret))
                         : ctl_integration_endpoint(in, ctl, name);
 
-    ctl_junit_end(&in->junit);
     json_decref(in->checks);
     ctl_http_close(&in->http);
     es_signer_destroy(in->other);
@@ -328,7 +328,6 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
     int                rc;
     const char        *secret = NULL, *thin = NULL, *batch = NULL;
     const char        *cloudevents = NULL, *binary = NULL, *data = NULL;
-    const char        *junit = NULL;
     const char        *timeout = INTEGRATION_TIMEOUT;
     ctl_integration_t  in = { 0 };
 
@@ -344,7 +343,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
         { "data-only", &data },
         { "ca-file", &in.ca_file },
         { "tls-dir", &in.tls_dir },
-        { "junit", &junit },
+        { "junit", &in.junit },
         { NULL, NULL }
     };
 
@@ -380,7 +379,7 @@ ctl_verify_integration(ctl_t *ctl, int argc, char **argv)
     in.batch = batch != NULL;
     in.cloudevents = cloudevents != NULL;
 
-    rc = ctl_junit_begin(&in.junit, junit);
+    rc = ctl_junit_begin(in.junit);
 
     return rc == CTL_OK
            ? ctl_integration_verify(&in, ctl, argc == 1 ? argv[0] : NULL,

@@ -10,7 +10,6 @@
 #include "delivery/hint.h"
 #include "delivery/verification.h"
 #include "http.h"
-#include "junit.h"
 #include "keys/signature.h"
 
 #define INTEGRATION_ID_RANDOM  16
@@ -103,7 +102,7 @@ typedef struct {
     unsigned             failed;
     bool                 json;
     json_t              *checks;       /* their results */
-    ctl_junit_t          junit;
+    const char          *junit;
 } ctl_integration_t;
 
 /* One request and its answer. */

@@ -7,13 +7,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "ctl.h"
 #include "junit.h"
+#include "replace.h"
 
 
 /* Appends a text.  XML 1.0 has no escape for most control characters, nor for
@@ -280,81 +278,30 @@ ctl_junit_compose(es_buf_t *out, const char *suite, const json_t *results)
 
 
 int
-ctl_junit_begin(ctl_junit_t *junit, const char *path)
+ctl_junit_begin(const char *path)
 {
-    junit->path = path;
-    junit->temp = NULL;
-    junit->fd = -1;
+    return path == NULL || ctl_replace_try(path)
+           ? CTL_OK
+           : ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", path,
+                      strerror(errno));
+}
+
+
+int
+ctl_junit_write(const char *path, const char *suite, const json_t *results)
+{
+    int       error;
+    es_buf_t  out = { 0 };
 
     if (path == NULL) {
         return CTL_OK;
     }
 
-    if (asprintf(&junit->temp, "%s.XXXXXX", path) < 0) {
-        junit->temp = NULL;
-        return ctl_fail(CTL_FAILED, "out of memory");
-    }
-
-    junit->fd = mkstemp(junit->temp);
-
-    if (junit->fd == -1) {
-        free(junit->temp);
-        junit->temp = NULL;
-        return ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", path,
-                        strerror(errno));
-    }
-
-    return CTL_OK;
-}
-
-
-int
-ctl_junit_write(ctl_junit_t *junit, const char *suite, const json_t *results)
-{
-    int       error;
-    es_buf_t  out = { 0 };
-
-    if (junit->path == NULL) {
-        return CTL_OK;
-    }
-
-    error = ctl_junit_compose(&out, suite, results) == ES_OK ? 0 : ENOMEM;
-
-    /* another user collects the results */
-
-    if (error == 0
-        && (write(junit->fd, out.data, out.len) != (ssize_t) out.len
-            || fchmod(junit->fd, 0644) == -1
-            || rename(junit->temp, junit->path) == -1))
-    {
-        error = errno;
-    }
-
+    error = ctl_junit_compose(&out, suite, results) != ES_OK ? ENOMEM
+            : ctl_replace(path, &out) ? 0 : errno;
     es_buf_free(&out);
 
-    if (error != 0) {
-        return ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", junit->path,
-                        strerror(error));
-    }
-
-    free(junit->temp);
-    junit->temp = NULL;
-
-    return CTL_OK;
-}
-
-
-void
-ctl_junit_end(ctl_junit_t *junit)
-{
-    if (junit->temp != NULL) {
-        (void) unlink(junit->temp);
-        free(junit->temp);
-        junit->temp = NULL;
-    }
-
-    if (junit->fd != -1) {
-        (void) close(junit->fd);
-        junit->fd = -1;
-    }
+    return error == 0 ? CTL_OK
+           : ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", path,
+                      strerror(error));
 }

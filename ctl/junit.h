@@ -13,22 +13,12 @@
 
 #include <jansson.h>
 
-typedef struct {
-    const char  *path;             /* NULL: no file is wanted */
-    char        *temp;             /* is renamed to it */
-    int          fd;
-} ctl_junit_t;
+/* An error before the checks begin, if the file cannot be made.  A path of NULL:
+   no file is wanted, here and below.  CTL_FAILED with a message. */
+int ctl_junit_begin(const char *path);
 
-/* Makes the file beside `path`, so that a wrong path is an error before the
-   checks begin.  CTL_FAILED with a message. */
-int ctl_junit_begin(ctl_junit_t *junit, const char *path);
-
-/* Writes the results of the command `suite` and puts the file in its place.
-   CTL_FAILED with a message. */
-int ctl_junit_write(ctl_junit_t *junit, const char *suite,
-    const json_t *results);
-
-/* Removes the file if it was not written.  It may be called at any time. */
-void ctl_junit_end(ctl_junit_t *junit);
+/* Replaces the file by the results of the command `suite`.  CTL_FAILED with a
+   message. */
+int ctl_junit_write(const char *path, const char *suite, const json_t *results);
 
 #endif /* CTL_JUNIT_H */

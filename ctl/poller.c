@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "junit.h"
 #include "poller.h"
 #include "registry/values.h"
 
@@ -36,7 +37,6 @@ typedef struct {
     const char  *silence;
     const char  *sse;
     const char  *snapshot;
-    const char  *junit;
 } ctl_poller_options_t;
 
 
@@ -340,7 +340,7 @@ ctl_poller_sum(ctl_poller_t *p)
                         ctl_poller_hints(p, false), "checks",
                         ctl_poller_checks(p));
 
-    rc = ctl_junit_write(&p->junit, "verify-poller", results);
+    rc = ctl_junit_write(p->junit, "verify-poller", results);
     ctl_result(p->ctl, results);
 
     if (!p->ctl->json) {
@@ -524,7 +524,7 @@ ctl_verify_poller(ctl_t *ctl, int argc, char **argv)
         { "silence", &o.silence },
         { "only", &o.only },
         { "list", &o.list },
-        { "junit", &o.junit },
+        { "junit", &p.junit },
         { NULL, NULL }
     };
 
@@ -540,13 +540,12 @@ ctl_verify_poller(ctl_t *ctl, int argc, char **argv)
     p.sse = o.sse != NULL;
     p.need_snapshot = o.snapshot != NULL;
 
-    rc = ctl_junit_begin(&p.junit, o.junit);
+    rc = ctl_junit_begin(p.junit);
     if (rc != CTL_OK) {
         return rc;
     }
 
     rc = ctl_poller_begin(&p, &o);
-    ctl_junit_end(&p.junit);
     ctl_poll_feed_free(&p.feed);
 
     return rc;

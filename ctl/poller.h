@@ -20,7 +20,6 @@
 
 #include "ctl.h"
 #include "event/cursor.h"
-#include "junit.h"
 
 #define POLLER_PREFIX    "/v1"
 #define POLLER_CURSOR    48
@@ -202,7 +201,7 @@ typedef struct {
     pthread_mutex_t    lock;
     ctl_t             *ctl;
     ctl_poll_feed_t    feed;
-    ctl_junit_t        junit;
+    const char        *junit;
     ctl_result_row_t   rows[POLLER_STEPS];
     unsigned           nrows;
     unsigned           row;            /* the step that runs */

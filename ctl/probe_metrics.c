@@ -4,19 +4,17 @@
  * The results of a run as metrics for the textfile collector of Prometheus'
  * node_exporter.
  *
- * The collector reads the file at any time, so the file is replaced in one
- * step.
+ * The collector reads the file at any time and as another user, so the file is
+ * replaced in one step.
  */
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/exposition.h"
 #include "probe.h"
+#include "replace.h"
 
 static const struct {
     const char  *name;
@@ -122,39 +120,6 @@ ctl_probe_latencies(const ctl_probe_t *p, es_exposition_t *e)
 }
 
 
-/* The file is for the user of node_exporter, too. */
-
-static bool
-ctl_probe_replace(const char *path, const es_buf_t *text)
-{
-    int    fd;
-    bool   ok;
-    char  *temp;
-
-    if (asprintf(&temp, "%s.XXXXXX", path) < 0) {
-        return false;
-    }
-
-    fd = mkstemp(temp);
-
-    ok = fd != -1 && write(fd, text->data, text->len) == (ssize_t) text->len
-         && fchmod(fd, 0644) == 0;
-
-    if (fd != -1) {
-        ok = close(fd) == 0 && ok;
-        ok = ok && rename(temp, path) == 0;
-
-        if (!ok) {
-            (void) unlink(temp);
-        }
-    }
-
-    free(temp);
-
-    return ok;
-}
-
-
 int
 ctl_probe_metrics(const ctl_probe_t *p, const char *path)
 {
@@ -176,7 +141,7 @@ ctl_probe_metrics(const ctl_probe_t *p, const char *path)
                      "When the last run ended.");
     es_metric_ms(&e, "", NULL, 0, (uint64_t) es_clock_ms());
 
-    rc = e.rc == ES_OK && ctl_probe_replace(path, &text)
+    rc = e.rc == ES_OK && ctl_replace(path, &text)
          ? CTL_OK : ctl_fail(CTL_FAILED, "cannot write \"%s\": %s", path,
                              strerror(errno));
     es_buf_free(&text);

@@ -7,6 +7,8 @@
 use warnings;
 use strict;
 
+use IO::Select;
+use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 
@@ -123,6 +125,15 @@ is($rc, 1, 'a file that cannot be made');
 is($err, "eventsyncctl: cannot write \"$dir/nowhere/results.xml\": "
     . "No such file or directory\n", 'is one line');
 is(scalar($recv->requests), $sent, 'before anything is sent');
+
+my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5) or die;
+my $run = $t->ctl_start('verify-integration', "--junit=$file",
+    '--url=http://127.0.0.1:' . $silent->sockport . '/', "--secret=$SECRET");
+my $conn = IO::Select->new($silent)->can_read(20) && $silent->accept;
+ok($conn, 'a receiver that does not answer');
+is_deeply([glob "$file.*"], [], 'no other file is there meanwhile');
+$run->stop('KILL');
+ok(-s $file == $before, 'and the file stays as it was when the command is killed');
 
 ($rc, $out) = $t->ctl('verify-integration', "--junit=$file",
     '--url=' . $recv->url('/right'), "--secret=$SECRET");
