@@ -267,6 +267,7 @@ ctl_checkpoint_do(ctl_t *ctl, char **argv, es_checkpoint_job_t *job)
 
     job->feed = es_str(argv[1]);
     job->consumer = es_str(argv[2]);
+    job->operated = es_str(argv[0]);
 
     es_checkpoints(ctl->store, &job, 1);
 

@@ -163,7 +163,8 @@ ctl_probe_accept(ctl_probe_made_t *made)
     json_t                *record;
     es_problem_t           problem = { 0 };
     es_control_request_t   request = { .kind = ES_CONTROL_VERIFY,
-                                       .sequence = 1, .max = UINT64_MAX };
+                                       .sequence = 1, .max = UINT64_MAX,
+                                       .name = es_str(made->state->endpoint) };
 
     rc = es_registry_get(made->ctl->store, ES_KIND_ENDPOINT,
                          es_str(made->state->endpoint), &buf);

@@ -53,6 +53,7 @@ ctl_request_endpoint(ctl_t *ctl, const char *name,
     }
 
     if (endpoint != NULL) {
+        request->name = es_str(name);
         request->endpoint = endpoint->number;
         request->partner = endpoint->partner->number;
         request->max = endpoint->partner->quotas[ES_QUOTA_REQUESTS];

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "copy.h"
 #include "log/feed.h"
@@ -122,6 +123,26 @@ ctl_restore_epochs(const ctl_t *copy)
 
 
 static int
+ctl_restore_audit(const ctl_t *copy, const ctl_restore_t *r)
+{
+    char               made[ES_TIME_LEN];
+    es_rc_t            es;
+    es_audit_change_t  change = { .action = "restore", .kind = "store" };
+
+    es_time_print(r->backup.made_ms, made);
+    change.after = json_pack("{s:s%, s:b}", "backup", made, sizeof(made),
+                             "keep_epochs", r->keep);
+
+    es = es_audit_record(copy->store, ES_AUDIT_LOG, &change);
+    json_decref(change.after);
+
+    return es == ES_OK ? CTL_OK
+                       : ctl_fail(CTL_FAILED, "cannot write to the audit: %s",
+                                  es_reason(es));
+}
+
+
+static int
 ctl_restore_verify(const ctl_t *ctl, ctl_restore_t *r)
 {
     int    rc;
@@ -131,6 +152,10 @@ ctl_restore_verify(const ctl_t *ctl, ctl_restore_t *r)
 
     if (rc == CTL_OK) {
         rc = ctl_verify_store(&copy, &r->totals);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_restore_audit(&copy, r);
     }
 
     if (rc == CTL_OK && !r->keep) {

@@ -6,8 +6,29 @@
 
 #include <string.h>
 
+#include "audit/audit.h"
 #include "ctl.h"
 #include "store/staging.h"
+
+
+/* The mark is a file, so its entry comes in a commit before it. */
+
+static es_rc_t
+ctl_store_mark_audit(ctl_t *ctl, bool staging)
+{
+    es_rc_t            rc;
+    es_audit_change_t  change = { .action = "mark", .kind = "store" };
+
+    change.before = json_pack("{s:b}", "staging", !staging);
+    change.after = json_pack("{s:b}", "staging", staging);
+
+    rc = es_audit_record(ctl->store, ES_AUDIT_REGISTRY, &change);
+
+    json_decref(change.before);
+    json_decref(change.after);
+
+    return rc;
+}
 
 
 int
@@ -29,16 +50,23 @@ ctl_store_mark(ctl_t *ctl, int argc, char **argv)
                         "\"staging\" or \"production\"", argv[0]);
     }
 
-    rc = ctl_open(ctl, 0);
+    rc = ctl_open(ctl, ES_STORE_ADMIN);
     if (rc != CTL_OK) {
         return rc;
     }
 
     if (es_staging(ctl->store_path) == staging) {
         ctl_note("the store is marked so already");
+        es = ES_OK;
+
+    } else {
+        es = ctl_store_mark_audit(ctl, staging);
     }
 
-    es = es_staging_set(ctl->store_path, staging);
+    if (es == ES_OK) {
+        es = es_staging_set(ctl->store_path, staging);
+    }
+
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "%s", es_reason(es));
     }

@@ -323,6 +323,22 @@ esd_control_run(esd_dispatcher_t *d, es_txn_t *txn,
 }
 
 
+static void
+esd_control_audit(esd_dispatcher_t *d, const es_control_request_t *request)
+{
+    const esd_target_t  *target;
+
+    target = request->endpoint < d->ntargets ? d->targets[request->endpoint]
+                                             : NULL;
+
+    esd_must(d, es_changeset_audit(d->recorder.filling,
+                                   es_control_word(request->kind),
+                                   target ? target->partner : "",
+                                   target ? target->name : "", request->id,
+                                   NULL));
+}
+
+
 /* Takes only requests that existed when the registry was loaded: a later one
    may be for an endpoint or a secret that the loaded registry lacks. */
 
@@ -341,6 +357,7 @@ esd_control_take(esd_dispatcher_t *d, es_txn_t *txn)
                                             &request)) == ES_OK
            && request.id <= last)
     {
+        esd_control_audit(d, &request);
         esd_control_run(d, txn, &request);
         d->taken = request.id;
         esd_must(d, es_changeset_control_taken(d->recorder.filling, d->taken));

@@ -352,6 +352,9 @@ esd_failing_stop(esd_dispatcher_t *d, esd_target_t *target, const char *reason)
     stop.time_ms = esd_clock_stamp_ms(d);
     (void) snprintf(stop.reason, sizeof(stop.reason), "%s", reason);
     esd_must(d, es_changeset_stop(d->recorder.filling, &stop));
+    esd_must(d, es_changeset_audit(d->recorder.filling, "stop",
+                                   target->partner, target->name, 0,
+                                   reason));
     esd_failing_stopped(d, target, reason);
 
     esd_log_about(ESD_LOG_WARN, esd_about_target(target),

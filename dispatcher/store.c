@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "audit/actor.h"
 #include "base/base.h"
 #include "base/reason.h"
 #include "delivery/owner.h"
@@ -109,6 +110,8 @@ esd_store_try(esd_dispatcher_t *d)
                      problem.detail);
         return rc;
     }
+
+    es_actor_program(d->store, "dispatcher");
 
     return esd_secret_keys_open(d);
 }

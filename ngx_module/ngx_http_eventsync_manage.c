@@ -37,6 +37,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx,
     es_str_t *by);
+static ngx_int_t ngx_http_eventsync_manage_from(ngx_http_eventsync_ctx_t *ctx,
+    es_str_t *from);
 static ngx_int_t ngx_http_eventsync_manage_after(
     ngx_http_eventsync_ctx_t *ctx, es_manage_t *manage);
 static void ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task);
@@ -109,6 +111,7 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     if (ngx_http_eventsync_manage_after(ctx, &m->manage) != NGX_OK
         || ngx_http_eventsync_narrow(ctx, &m->manage.narrow) != NGX_OK
         || ngx_http_eventsync_manage_by(ctx, &m->manage.by) != NGX_OK
+        || ngx_http_eventsync_manage_from(ctx, &m->manage.from) != NGX_OK
         || ngx_http_eventsync_body(ctx, &ngx_http_eventsync_json_type,
                                    &m->manage.body)
            != NGX_OK)
@@ -146,6 +149,27 @@ ngx_http_eventsync_manage_by(ngx_http_eventsync_ctx_t *ctx, es_str_t *by)
 
     *p = '\0';
     by->len = p - (u_char *) by->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_manage_from(ngx_http_eventsync_ctx_t *ctx, es_str_t *from)
+{
+    u_char     *p;
+    ngx_str_t  *addr;
+
+    addr = &ctx->request->connection->addr_text;
+
+    p = ngx_pnalloc(ctx->request->pool, addr->len + 1);
+    if (p == NULL) {
+        return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
+    }
+
+    from->data = (char *) p;
+    from->len = addr->len;
+    *ngx_cpymem(p, addr->data, addr->len) = '\0';
 
     return NGX_OK;
 }

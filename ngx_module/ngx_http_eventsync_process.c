@@ -21,6 +21,7 @@
 #include "ngx_http_eventsync_publish.h"
 #include "ngx_http_eventsync_worker.h"
 
+#include "audit/actor.h"
 #include "base/event_loop.h"
 #include "inspect/partners.h"
 #include "read/reader.h"
@@ -193,6 +194,7 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
 
     w->version = 0;
 
+    es_actor_program(w->es, "nginx");
     ngx_http_eventsync_clock(w);
 
     if (ngx_http_eventsync_watch(w, cycle) != NGX_OK) {

@@ -20,6 +20,7 @@
 
 #include <jansson.h>
 
+#include "audit/actor.h"
 #include "keys/apikey.h"
 #include "registry/access.h"
 #include "registry/dashboard_link.h"
@@ -29,6 +30,7 @@
 typedef struct {
     es_apikey_t                       link;
     int64_t                           now_ms;
+    es_actor_t                        actor;
     es_link_key_t                     key;
     es_scope_t                        scope;
     es_problem_t                      problem;
@@ -37,6 +39,8 @@ typedef struct {
 
 static ngx_http_eventsync_session_t *ngx_http_eventsync_session_create(
     ngx_http_eventsync_ctx_t *ctx);
+static void ngx_http_eventsync_session_actor(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_session_t *session);
 static void ngx_http_eventsync_session_cleanup(void *data);
 static ngx_int_t ngx_http_eventsync_session_parse(
     ngx_http_eventsync_ctx_t *ctx, ngx_http_eventsync_session_t *session);
@@ -86,11 +90,30 @@ ngx_http_eventsync_session(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_fail_store(ctx, ES_NOMEM);
     }
 
+    ngx_http_eventsync_session_actor(ctx, session);
+
     task->run = ngx_http_eventsync_session_run;
     task->answer = ngx_http_eventsync_session_answer;
     task->data = session;
 
     return ngx_http_eventsync_task_post(task);
+}
+
+
+/* a link has the id of the key that it becomes */
+
+static void
+ngx_http_eventsync_session_actor(ngx_http_eventsync_ctx_t *ctx,
+    ngx_http_eventsync_session_t *session)
+{
+    es_actor_t  *actor;
+
+    actor = &session->actor;
+
+    *ngx_snprintf((u_char *) actor->who, sizeof(actor->who) - 1, "link %s",
+                  session->link.id) = '\0';
+    *ngx_snprintf((u_char *) actor->from, sizeof(actor->from) - 1, "%V",
+                  &ctx->request->connection->addr_text) = '\0';
 }
 
 
@@ -272,8 +295,12 @@ ngx_http_eventsync_session_run(ngx_http_eventsync_task_t *task)
 {
     ngx_http_eventsync_session_t  *session = task->data;
 
+    es_actor_set(&session->actor);
+
     task->rc = es_link_redeem(task->es, &session->link, session->now_ms,
                               &session->key, &session->problem);
+
+    es_actor_set(NULL);
 }
 
 

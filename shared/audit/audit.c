@@ -33,10 +33,17 @@ typedef struct {
     bool                    done;
 } es_audit_prune_t;
 
+typedef struct {
+    es_store_t               *store;
+    es_audit_chain_t          chain;
+    const es_audit_change_t  *change;
+} es_audit_record_t;
+
 static const char  *const  es_audit_names[ES_AUDIT_CHAINS] = {
     [ES_AUDIT_LOG] = "log",
     [ES_AUDIT_REGISTRY] = "registry",
-    [ES_AUDIT_DELIVERY] = "delivery"
+    [ES_AUDIT_DELIVERY] = "delivery",
+    [ES_AUDIT_CHECKPOINTS] = "checkpoints"
 };
 
 
@@ -76,6 +83,9 @@ es_audit_env(es_store_t *store, es_audit_chain_t chain)
 
     case ES_AUDIT_DELIVERY:
         return store->delivery;
+
+    case ES_AUDIT_CHECKPOINTS:
+        return store->checkpoints;
 
     case ES_AUDIT_CHAINS:
         break;
@@ -362,6 +372,25 @@ es_audit_append(es_store_t *store, MDB_txn *txn, es_audit_chain_t chain,
     }
 
     return rc == ES_OK ? es_audit_put(store, txn, dbi, change, &head) : rc;
+}
+
+
+static es_rc_t
+es_audit_record_run(MDB_txn *txn, void *ctx)
+{
+    const es_audit_record_t  *r = ctx;
+
+    return es_audit_append(r->store, txn, r->chain, r->change);
+}
+
+
+es_rc_t
+es_audit_record(es_store_t *store, es_audit_chain_t chain,
+    const es_audit_change_t *change)
+{
+    es_audit_record_t  r = { store, chain, change };
+
+    return es_env_update(es_audit_env(store, chain), es_audit_record_run, &r);
 }
 
 

@@ -40,10 +40,12 @@ typedef enum {
     ES_AUDIT_LOG = 0,
     ES_AUDIT_REGISTRY,
     ES_AUDIT_DELIVERY,
+    ES_AUDIT_CHECKPOINTS,
     ES_AUDIT_CHAINS
 } es_audit_chain_t;
 
-/* "log", "registry" or "delivery": the name of the environment. */
+/* "log", "registry", "delivery" or "checkpoints": the name of the
+   environment. */
 const char *es_audit_name(es_audit_chain_t chain);
 
 /* The chain of a name.  False: there is none. */
@@ -68,6 +70,11 @@ typedef struct {
  */
 es_rc_t es_audit_append(es_store_t *store, MDB_txn *txn,
     es_audit_chain_t chain, const es_audit_change_t *change);
+
+/* The same in a transaction of its own, for a change that is not in an
+   environment.  Call it before the change. */
+es_rc_t es_audit_record(es_store_t *store, es_audit_chain_t chain,
+    const es_audit_change_t *change);
 
 /* A place in a chain. */
 typedef struct {

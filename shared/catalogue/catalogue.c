@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit/audit.h"
 #include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
@@ -114,6 +115,57 @@ es_register_record(es_publication_t *p, MDB_txn *txn)
 }
 
 
+/* The documents of `before` and `after` are JSON, or empty. */
+
+static es_rc_t
+es_catalogue_audit(es_publication_t *p, MDB_txn *txn, const char *action,
+    es_str_t before, json_t *after)
+{
+    char                name[ES_TYPE_LABEL_MAX + 1];
+    es_rc_t             rc;
+    es_audit_change_t   change = { .kind = "type", .action = action };
+
+    (void) snprintf(name, sizeof(name), "%.*s%s%s", (int) p->type.len,
+                    p->type.data, p->text[0] ? " " : "", p->text);
+
+    change.object = es_str(name);
+    change.before = before.len > 0
+                    ? json_loadb(before.data, before.len, 0, NULL) : NULL;
+    change.after = after;
+
+    rc = es_audit_append(p->store, txn, ES_AUDIT_REGISTRY, &change);
+    json_decref(change.before);
+
+    return rc;
+}
+
+
+static es_rc_t
+es_register_audit(es_publication_t *p, MDB_txn *txn)
+{
+    json_t   *after, *schema;
+    es_rc_t   rc;
+
+    schema = json_loadb(p->document.data, p->document.len, JSON_DECODE_ANY,
+                        NULL);
+    after = json_pack("{s:o*}", "schema", schema);
+
+    if (after == NULL
+        || (p->feeds != NULL
+            && json_object_set_new(after, "feeds", json_deep_copy(p->feeds))
+               != 0))
+    {
+        json_decref(after);
+        return ES_NOMEM;
+    }
+
+    rc = es_catalogue_audit(p, txn, "create", es_null_str, after);
+    json_decref(after);
+
+    return rc;
+}
+
+
 static es_rc_t
 es_register_txn(MDB_txn *txn, void *ctx)
 {
@@ -162,9 +214,11 @@ es_register_txn(MDB_txn *txn, void *ctx)
         rc = es_register_record(p, txn);
     }
 
-    return rc == ES_OK && p->feeds != NULL
-           ? es_type_feeds_write(p->store, txn, p->type, p->feeds, p->problem)
-           : rc;
+    if (rc == ES_OK && p->feeds != NULL) {
+        rc = es_type_feeds_write(p->store, txn, p->type, p->feeds, p->problem);
+    }
+
+    return rc == ES_OK ? es_register_audit(p, txn) : rc;
 }
 
 
@@ -298,6 +352,8 @@ es_change_txn(MDB_txn *txn, void *ctx)
     es_str_t           stored;
     es_publication_t  *p = ctx;
 
+    /* The entry is written first, because it needs the record as it was. */
+
     rc = es_type_get(p->store, txn, 't', p->type, es_str(p->text), &stored);
 
     if (rc == ES_NOT_FOUND) {
@@ -323,10 +379,13 @@ es_change_txn(MDB_txn *txn, void *ctx)
         text = json_dumps(record, JSON_COMPACT);
     }
 
+    rc = text ? es_catalogue_audit(p, txn, "change", stored, record)
+              : ES_NOMEM;
     json_decref(record);
 
-    if (text == NULL) {
-        return ES_NOMEM;
+    if (rc != ES_OK) {
+        free(text);
+        return rc;
     }
 
     rc = es_type_put(p->store, txn, 't', p->type, es_str(p->text),
@@ -371,6 +430,34 @@ es_catalogue_change(es_store_t *store, es_str_t type, es_str_t version,
 
 
 static es_rc_t
+es_change_feeds_audit(es_publication_t *p, MDB_txn *txn)
+{
+    json_t   *after;
+    es_rc_t   rc;
+    es_str_t  before;
+
+    rc = es_type_get(p->store, txn, 't', p->type, es_null_str, &before);
+
+    if (rc == ES_NOT_FOUND) {
+        before = es_null_str;
+
+    } else if (rc != ES_OK) {
+        return rc;
+    }
+
+    after = json_pack("{s:o}", "feeds", json_deep_copy(p->feeds));
+    if (after == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = es_catalogue_audit(p, txn, "change", before, after);
+    json_decref(after);
+
+    return rc;
+}
+
+
+static es_rc_t
 es_change_feeds_txn(MDB_txn *txn, void *ctx)
 {
     es_rc_t            rc;
@@ -382,6 +469,10 @@ es_change_feeds_txn(MDB_txn *txn, void *ctx)
     if (rc == ES_NOT_FOUND) {
         return es_problem_set(p->problem, rc, -1, NULL,
                               "there is no such type");
+    }
+
+    if (rc == ES_OK) {
+        rc = es_change_feeds_audit(p, txn);
     }
 
     return rc == ES_OK

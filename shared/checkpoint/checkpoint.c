@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "audit/audit.h"
 #include "base/assert.h"
 #include "base/base.h"
 #include "base/clock.h"
@@ -362,6 +363,50 @@ es_checkpoint_many(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
 }
 
 
+/* `cursor` is the new one; NULL: the checkpoint is removed. */
+
+static es_rc_t
+es_checkpoint_audit(es_checkpoint_ctx_t *c, const es_checkpoint_job_t *job,
+    const es_cursor_t *cursor)
+{
+    char               name[2 * ES_FEED_MAX + 2], text[ES_CURSOR_MAX];
+    es_rc_t            rc;
+    es_audit_change_t  change = { .kind = "checkpoint" };
+
+    if (job->operated.len == 0) {
+        return ES_OK;
+    }
+
+    (void) snprintf(name, sizeof(name), "%.*s %.*s", (int) job->feed.len,
+                    job->feed.data, (int) job->consumer.len,
+                    job->consumer.data);
+
+    change.action = cursor == NULL ? "remove" : job->created ? "create"
+                                                             : "change";
+    change.object = es_str(name);
+    change.partner = job->operated;
+
+    if (!job->created) {
+        change.before = json_pack("{s:s}", "cursor", job->current);
+    }
+
+    if (cursor != NULL) {
+        (void) es_cursor_print(cursor->epoch, cursor->sequence, text);
+        change.after = json_pack("{s:s}", "cursor", text);
+    }
+
+    rc = (job->created || change.before != NULL)
+         && (cursor == NULL || change.after != NULL)
+         ? es_audit_append(c->store, c->txn, ES_AUDIT_CHECKPOINTS, &change)
+         : ES_NOMEM;
+
+    json_decref(change.before);
+    json_decref(change.after);
+
+    return rc;
+}
+
+
 static es_rc_t
 es_checkpoint_put(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
     es_checkpoint_key_t *key, es_checkpoint_record_t *record)
@@ -410,6 +455,11 @@ es_checkpoint_put(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
         record->updated_ms = c->now_ms;
 
         rc = es_checkpoint_save(c, key, record);
+
+        if (rc == ES_OK) {
+            rc = es_checkpoint_audit(c, job, &job->cursor);
+        }
+
         if (rc != ES_OK) {
             return rc;
         }
@@ -427,10 +477,16 @@ static es_rc_t
 es_checkpoint_remove(es_checkpoint_ctx_t *c, es_checkpoint_job_t *job,
     es_checkpoint_key_t *key)
 {
+    es_rc_t  rc;
     MDB_val  k;
 
     if (!es_checkpoint_met(job, true)) {
         return es_checkpoint_conflict(job, ES_CHECKPOINT_UNMET);
+    }
+
+    rc = es_checkpoint_audit(c, job, NULL);
+    if (rc != ES_OK) {
+        return rc;
     }
 
     k.mv_data = key->text;

@@ -51,6 +51,9 @@ typedef struct {
     es_str_t            feed;
     uint32_t            partner;       /* the partner's number */
     es_str_t            consumer;      /* unused by ES_CHECKPOINT_LIST */
+    es_str_t            operated;      /* the partner's name: an operator moves
+                                          the checkpoint, and the audit gets an
+                                          entry; empty: the partner does */
 
     /* Only for ES_CHECKPOINT_PUT. */
     es_cursor_t         cursor;

@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+#include <jansson.h>
+
+#include "audit/audit.h"
 #include "base/base.h"
 #include "delivery/away_feeds.h"
 #include "delivery/certificates.h"
@@ -24,8 +27,10 @@ typedef enum {
     ES_CHANGE_PUT,
     ES_CHANGE_DELETE,
     ES_CHANGE_DELETE_PREFIX,
-    ES_CHANGE_DELETE_AFTER         /* this record and those after it in the
+    ES_CHANGE_DELETE_AFTER,        /* this record and those after it in the
                                       lane */
+    ES_CHANGE_AUDIT                /* the key is the action, the value what
+                                      es_changeset_audit() writes */
 } es_change_op_t;
 
 /* The head of a change; key and value follow.  A deletion removes a record
@@ -331,6 +336,76 @@ es_changeset_stop(es_changeset_t *c, const es_stop_t *stop)
 
 
 es_rc_t
+es_changeset_audit(es_changeset_t *c, const char *action,
+    const char *partner, const char *endpoint, uint64_t request,
+    const char *reason)
+{
+    char    *p, *text;
+    json_t  *entry;
+
+    entry = json_pack("{s:s, s:s, s:I, s:s*}", "partner", partner, "endpoint",
+                      endpoint, "request", (json_int_t) request, "reason",
+                      reason);
+    text = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
+    json_decref(entry);
+
+    if (text == NULL) {
+        return ES_NOMEM;
+    }
+
+    p = es_change(c, ES_CHANGE_AUDIT, 0, action, strlen(action) + 1,
+                  strlen(text));
+
+    if (p != NULL) {
+        memcpy(p, text, strlen(text));
+    }
+
+    free(text);
+
+    return p ? ES_OK : ES_NOMEM;
+}
+
+
+static es_rc_t
+es_commit_audit(es_store_t *store, MDB_txn *txn, const MDB_val *action,
+    const MDB_val *value)
+{
+    json_t             *entry, *name, *partner;
+    es_rc_t             rc;
+    es_audit_change_t   change = { .kind = "endpoint" };
+
+    entry = json_loadb(value->mv_data, value->mv_size, 0, NULL);
+    if (entry == NULL) {
+        return ES_NOMEM;
+    }
+
+    name = json_incref(json_object_get(entry, "endpoint"));
+    partner = json_incref(json_object_get(entry, "partner"));
+    (void) json_object_del(entry, "endpoint");
+    (void) json_object_del(entry, "partner");
+
+    if (json_integer_value(json_object_get(entry, "request")) == 0) {
+        (void) json_object_del(entry, "request");
+    }
+
+    change.action = action->mv_data;
+    change.object = (es_str_t) { json_string_value(name),
+                                 json_string_length(name) };
+    change.partner = (es_str_t) { json_string_value(partner),
+                                  json_string_length(partner) };
+    change.after = entry;
+
+    rc = es_audit_append(store, txn, ES_AUDIT_DELIVERY, &change);
+
+    json_decref(name);
+    json_decref(partner);
+    json_decref(entry);
+
+    return rc;
+}
+
+
+es_rc_t
 es_changeset_circuit(es_changeset_t *c, const es_circuit_t *circuit)
 {
     es_dkey_t           key;
@@ -560,6 +635,9 @@ es_commit_change(es_store_t *store, MDB_txn *txn, const es_change_t *change,
 
     case ES_CHANGE_DELETE_PREFIX:
         return es_delete_from(txn, dbi, key, key->mv_size);
+
+    case ES_CHANGE_AUDIT:
+        return es_commit_audit(store, txn, key, value);
     }
 
     return ES_CORRUPT;

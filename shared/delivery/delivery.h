@@ -187,6 +187,12 @@ es_rc_t es_changeset_dead_done(es_changeset_t *c, uint32_t endpoint,
 es_rc_t es_changeset_dead_after(es_changeset_t *c, uint32_t endpoint,
     uint32_t feed, const char *epoch, uint64_t sequence);
 es_rc_t es_changeset_stop(es_changeset_t *c, const es_stop_t *stop);
+/* An entry in the audit of delivery/, in the commit of the changes: what the
+   dispatcher has done with a partner's endpoint.  `request`: the control request that
+   asked for it; 0: none.  `reason` may be NULL. */
+es_rc_t es_changeset_audit(es_changeset_t *c, const char *action,
+    const char *partner, const char *endpoint, uint64_t request,
+    const char *reason);
 es_rc_t es_changeset_circuit(es_changeset_t *c, const es_circuit_t *circuit);
 es_rc_t es_changeset_circuit_closed(es_changeset_t *c, uint32_t endpoint);
 es_rc_t es_changeset_heartbeat(es_changeset_t *c, int64_t now_ms);
@@ -274,6 +280,11 @@ es_rc_t es_delivery_circuit(es_store_t *store, uint32_t endpoint,
     es_circuit_t *circuit);
 /* When the dispatcher last wrote it.  ES_NOT_FOUND: it has never run. */
 es_rc_t es_delivery_heartbeat(es_store_t *store, int64_t *ms);
+
+/* When the dispatcher last signed the heads of the audit, by the wall clock.
+   ES_NOT_FOUND: never.  The other function sets it, in a commit of its own. */
+es_rc_t es_delivery_signed(es_store_t *store, int64_t *ms);
+es_rc_t es_delivery_signed_put(es_store_t *store, int64_t ms);
 
 /* The last control request taken, and the end of the endpoint's redrive; 0:
    none. */

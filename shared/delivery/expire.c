@@ -9,8 +9,11 @@
  * call.
  */
 
+#include "audit/audit.h"
+#include "base/clock.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
+#include "store/deletions.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -18,6 +21,7 @@ typedef struct {
     es_store_t  *store;
     int64_t      before_ms;
     es_slice_t   slice;
+    bool         deleted;
     bool         more;
 } es_expire_t;
 
@@ -29,6 +33,55 @@ typedef struct {
     es_dead_position_t   next;
     unsigned             dropped;
 } es_expire_dead_t;
+
+enum { ES_EXPIRE_ATTEMPTS, ES_EXPIRE_DEAD };
+
+
+static bool
+es_expire_audit_due(es_store_t *store, unsigned what)
+{
+    int64_t  last_us;
+
+    last_us = atomic_load(&store->expired_us[what]);
+
+    return last_us == 0
+           || es_clock_mono_us() - last_us >= ES_DELETIONS_AUDIT_US;
+}
+
+
+static void
+es_expire_audited(es_store_t *store, unsigned what)
+{
+    if (es_expire_audit_due(store, what)) {
+        atomic_store(&store->expired_us[what], es_clock_mono_us());
+    }
+}
+
+
+/* The entry of a retention: records from before that time are deleted. */
+
+static es_rc_t
+es_expire_audit(es_store_t *store, MDB_txn *txn, unsigned what,
+    int64_t before_ms)
+{
+    char               time[ES_TIME_LEN];
+    es_rc_t            rc;
+    es_audit_change_t  change = { .action = "retention" };
+
+    if (!es_expire_audit_due(store, what)) {
+        return ES_OK;
+    }
+
+    change.kind = what == ES_EXPIRE_ATTEMPTS ? "attempts" : "dead letters";
+    es_time_print(before_ms, time);
+    change.after = json_pack("{s:s%}", "oldest", time, sizeof(time));
+
+    rc = change.after ? es_audit_append(store, txn, ES_AUDIT_DELIVERY, &change)
+                      : ES_NOMEM;
+    json_decref(change.after);
+
+    return rc;
+}
 
 
 static es_rc_t
@@ -87,7 +140,15 @@ es_expire_run(MDB_txn *txn, void *ctx)
     mdb_cursor_close(cursor);
     expire->more = left == 0;
 
-    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        return es_env_rc(rc);
+    }
+
+    expire->deleted = left < expire->slice.max;
+
+    return expire->deleted ? es_expire_audit(expire->store, txn,
+                                             ES_EXPIRE_ATTEMPTS,
+                                             expire->before_ms) : ES_OK;
 }
 
 
@@ -106,6 +167,11 @@ es_delivery_expire(es_store_t *store, int64_t before_ms, unsigned max,
 
     rc = es_env_shrink(store->delivery, es_expire_run, &expire,
                        &expire.slice);
+
+    if (rc == ES_OK && expire.deleted) {
+        es_expire_audited(store, ES_EXPIRE_ATTEMPTS);
+    }
+
     *more = rc == ES_OK && expire.more;
 
     return rc;
@@ -172,7 +238,13 @@ es_expire_dead_run(MDB_txn *txn, void *ctx)
 
     mdb_cursor_close(cursor);
 
-    return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        return es_env_rc(rc);
+    }
+
+    return expire->dropped > 0 ? es_expire_audit(expire->store, txn,
+                                                 ES_EXPIRE_DEAD,
+                                                 expire->before_ms) : ES_OK;
 }
 
 
@@ -197,6 +269,10 @@ es_delivery_expire_dead(es_store_t *store, int64_t before_ms, unsigned max,
     if (rc == ES_OK) {
         *position = expire.next;
         *dropped = expire.dropped;
+
+        if (expire.dropped > 0) {
+            es_expire_audited(store, ES_EXPIRE_DEAD);
+        }
     }
 
     return rc;

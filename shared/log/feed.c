@@ -16,6 +16,7 @@
 #include "log/chunk.h"
 #include "log/ended_epochs.h"
 #include "log/feed.h"
+#include "log/feed_audit.h"
 #include "log/feed_record.h"
 #include "log/store_clock.h"
 #include "log/subject.h"
@@ -36,6 +37,9 @@ typedef struct {
     uint64_t                  oldest;
     es_slice_t                slice;       /* chunks in one transaction */
     uint64_t                  dropped;     /* events, in one transaction */
+    es_deletion_cause_t       why;
+    char                      epoch[ES_EPOCH_MAX + 1];  /* of a reset */
+    bool                      audited;     /* the audit has its entry */
     bool                      done;
 } es_feed_update_t;
 
@@ -250,13 +254,17 @@ es_feed_create_txn(MDB_txn *txn, void *ctx)
         feed->retain_ms = u->options->retain_ms;
     }
 
-    return es_feed_save(u->store, txn, feed);
+    rc = es_feed_audit(u->store, txn, u->name, "create", NULL,
+                       es_feed_audit_limits(feed));
+
+    return rc == ES_OK ? es_feed_save(u->store, txn, feed) : rc;
 }
 
 
 static es_rc_t
 es_feed_change_txn(MDB_txn *txn, void *ctx)
 {
+    json_t            *before;
     es_rc_t            rc;
     es_feed_update_t  *u = ctx;
 
@@ -265,11 +273,16 @@ es_feed_change_txn(MDB_txn *txn, void *ctx)
         return rc;
     }
 
+    before = es_feed_audit_limits(&u->feed);
+
     u->feed.retain_count = u->options->retain_count;
     u->feed.retain_bytes = u->options->retain_bytes;
     u->feed.retain_ms = u->options->retain_ms;
 
-    return es_feed_save(u->store, txn, &u->feed);
+    rc = es_feed_audit(u->store, txn, u->name, "change", before,
+                       es_feed_audit_limits(&u->feed));
+
+    return rc == ES_OK ? es_feed_save(u->store, txn, &u->feed) : rc;
 }
 
 
@@ -341,15 +354,18 @@ es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest)
 }
 
 
-es_rc_t
-es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
-    es_deletion_cause_t why)
+/* `audited`: the entry of the deletion is in the audit already. */
+
+static es_rc_t
+es_feed_take_slices(es_store_t *store, es_str_t name, uint64_t oldest,
+    es_deletion_cause_t why, bool *audited)
 {
     es_rc_t           rc;
-    es_feed_update_t  u = { 0 };
+    es_feed_update_t  u = { .audited = *audited };
 
     u.name = name;
     u.oldest = oldest;
+    u.why = why;
     u.slice.most = ES_TRIM_CHUNKS;
     u.slice.max = ES_TRIM_CHUNKS;
 
@@ -358,11 +374,24 @@ es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
 
         if (rc == ES_OK) {
             es_deletions_add(store, u.feed.name, u.dropped, why);
+            u.audited = u.audited || u.dropped > 0;
         }
 
     } while (rc == ES_OK && !u.done);
 
+    *audited = u.audited;
+
     return rc;
+}
+
+
+es_rc_t
+es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
+    es_deletion_cause_t why)
+{
+    bool  audited = false;
+
+    return es_feed_take_slices(store, name, oldest, why, &audited);
 }
 
 
@@ -508,7 +537,35 @@ es_feed_trim_slice(MDB_txn *txn, void *ctx)
     u->done = u->feed.oldest >= target;
     u->dropped = u->feed.oldest - oldest;
 
+    if (!u->audited) {
+        rc = es_feed_audit_deletion(u->store, txn, &u->feed, oldest, target,
+                                    u->why);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
     return es_feed_save(u->store, txn, &u->feed);
+}
+
+
+/* The entry of a removal or reset, unless a transaction before has it. */
+
+static es_rc_t
+es_feed_end_audit(es_feed_update_t *u, MDB_txn *txn)
+{
+    json_t  *after;
+
+    if (u->audited) {
+        return ES_OK;
+    }
+
+    after = u->why == ES_DELETION_RESET
+            ? json_pack("{s:s}", "epoch", u->epoch) : NULL;
+
+    return es_feed_audit(u->store, txn, u->name,
+                         es_deletion_cause_name(u->why),
+                         es_feed_audit_extent(&u->feed), after);
 }
 
 
@@ -528,7 +585,12 @@ es_feed_remove_txn(MDB_txn *txn, void *ctx)
         return ES_BUSY;
     }
 
-    rc = es_ended_epoch_put(u->store, txn, &u->feed, true);
+    rc = es_feed_end_audit(u, txn);
+
+    if (rc == ES_OK) {
+        rc = es_ended_epoch_put(u->store, txn, &u->feed, true);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
@@ -556,15 +618,17 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
         return ES_BUSY;
     }
 
-    rc = es_ended_epoch_put(u->store, txn, &u->feed, true);
+    rc = es_feed_end_audit(u, txn);
 
     if (rc == ES_OK) {
-        rc = es_epoch_create(u->feed.epoch);
+        rc = es_ended_epoch_put(u->store, txn, &u->feed, true);
     }
 
     if (rc != ES_OK) {
         return rc;
     }
+
+    memcpy(u->feed.epoch, u->epoch, sizeof(u->feed.epoch));
 
     u->feed.oldest = 1;
     u->feed.last = 0;
@@ -586,6 +650,10 @@ es_feed_ending_txn(MDB_txn *txn, void *ctx)
 
     rc = es_feed_load(u->store, txn, u->name, &u->feed);
 
+    if (rc == ES_OK) {
+        rc = es_feed_end_audit(u, txn);
+    }
+
     return rc == ES_OK ? es_ended_epoch_put(u->store, txn, &u->feed,
                                             false) : rc;
 }
@@ -604,14 +672,17 @@ es_feed_empty_and(es_store_t *store, es_str_t name, es_env_fn fn,
     es_rc_t  rc;
 
     u->name = name;
+    u->why = why;
 
     rc = es_feed_run(store, es_feed_ending_txn, u);
     if (rc != ES_OK && rc != ES_FULL) {
         return rc;
     }
 
+    u->audited = rc == ES_OK;
+
     do {
-        rc = es_feed_take(store, name, UINT64_MAX, why);
+        rc = es_feed_take_slices(store, name, UINT64_MAX, why, &u->audited);
         if (rc == ES_OK) {
             rc = es_feed_run(store, fn, u);
         }
@@ -637,8 +708,13 @@ es_feed_reset(es_store_t *store, es_str_t name, es_feed_t *feed)
     es_rc_t           rc;
     es_feed_update_t  u = { 0 };
 
-    rc = es_feed_empty_and(store, name, es_feed_reset_txn, &u,
-                           ES_DELETION_RESET);
+    rc = es_epoch_create(u.epoch);
+
+    if (rc == ES_OK) {
+        rc = es_feed_empty_and(store, name, es_feed_reset_txn, &u,
+                               ES_DELETION_RESET);
+    }
+
     if (rc == ES_OK && feed != NULL) {
         *feed = u.feed;
     }

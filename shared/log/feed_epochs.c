@@ -13,6 +13,7 @@
 
 #include "event/cursor.h"
 #include "log/feed.h"
+#include "log/feed_audit.h"
 #include "log/feed_record.h"
 #include "store/env.h"
 #include "store/store.h"
@@ -107,6 +108,7 @@ es_feed_epoch_txn(MDB_txn *txn, void *ctx)
     char               epoch[ES_EPOCH_MAX + 1] = { 0 };
     es_rc_t            rc;
     uint64_t           last;
+    json_t            *before;
     es_feed_t         *feed;
     es_earlier_t      *earlier;
     es_epoch_begin_t  *u = ctx;
@@ -141,7 +143,15 @@ es_feed_epoch_txn(MDB_txn *txn, void *ctx)
     earlier = &feed->earlier[feed->nearlier++];
     memcpy(earlier->name, feed->epoch, sizeof(earlier->name));
     earlier->last = feed->last;
+    before = json_pack("{s:s, s:I}", "epoch", feed->epoch, "last",
+                       (json_int_t) feed->last);
     memcpy(feed->epoch, epoch, sizeof(feed->epoch));
+
+    rc = es_feed_audit(u->store, txn, u->name, "epoch", before,
+                       json_pack("{s:s}", "epoch", epoch));
+    if (rc != ES_OK) {
+        return rc;
+    }
 
     return es_feed_save(u->store, txn, feed);
 }

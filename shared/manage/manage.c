@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit/actor.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -261,6 +262,7 @@ es_manage(es_store_t *store, const es_manage_t *manage,
 {
     char            *text;
     es_rc_t          rc;
+    es_actor_t       actor;
     es_manage_ctx_t  m = { .store = store, .manage = manage,
                           .managed = managed, .problem = problem,
                           .now_ms = es_store_due_ms(store) };
@@ -271,11 +273,20 @@ es_manage(es_store_t *store, const es_manage_t *manage,
         return ES_NOT_FOUND;
     }
 
+    if (manage->from.len > 0) {
+        (void) snprintf(actor.who, sizeof(actor.who), "%s", manage->by.data);
+        (void) snprintf(actor.from, sizeof(actor.from), "%s",
+                        manage->from.data);
+        es_actor_set(&actor);
+    }
+
     rc = es_manage_begin(&m);
 
     if (rc == ES_OK) {
         rc = es_manage_ops[manage->op](&m);
     }
+
+    es_actor_set(NULL);
 
     if (rc == ES_OK) {
         text = m.answer ? json_dumps(m.answer, ES_JSON_PRINT) : NULL;

@@ -79,8 +79,11 @@ typedef struct {
     bool            reads;     /* the credential may read the feeds of
                                   `narrow`, too */
     const char     *key;       /* for CREATE: the key's id */
-    es_str_t        by;        /* for SKIP, CANCEL and DISCARD: the user, for
-                                  the record; NUL-terminated */
+    es_str_t        by;        /* the user: for SKIP, CANCEL and DISCARD, and
+                                  for the audit; NUL-terminated */
+    es_str_t        from;      /* the client's address, for the audit;
+                                  NUL-terminated; with `by` it says who makes
+                                  the change; empty: see audit/actor.h */
     unsigned        limit;     /* for LIST, ATTEMPTS and DEAD: how many records
                                   a page examines; those of feeds that the key
                                   may not see are left out */

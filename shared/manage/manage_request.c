@@ -119,6 +119,7 @@ es_manage_add(es_manage_ctx_t *m, es_control_request_t *request)
     uint64_t  taken;
 
     rc = es_manage_owned(m, request);
+    request->name = m->manage->endpoint;
 
     if (rc == ES_OK) {
         rc = es_delivery_control_taken(m->store, &taken);

@@ -85,6 +85,7 @@ static const es_env_db_t  es_delivery_dbs[] = {
 static const es_env_db_t  es_checkpoints_dbs[] = {
     [ES_CHECKPOINTS_CHECKPOINTS] = { "checkpoints", 0, NULL, false },
     [ES_CHECKPOINTS_META] = { "meta", 0, NULL, false },
+    { "audit", 0, NULL, true },
     { NULL, 0, NULL, false }
 };
 

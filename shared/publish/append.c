@@ -12,6 +12,7 @@
 #include "event/event.h"
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/feed_audit.h"
 #include "log/feed_record.h"
 #include "log/id_index_fill.h"
 #include "log/subject.h"
@@ -424,6 +425,11 @@ es_commit_retain(es_commit_t *c, es_append_t *append, unsigned nchunks)
 
         append->dropped = feed->oldest - oldest;
         append->why = why;
+
+        if (rc == ES_OK && append->dropped > 0) {
+            rc = es_feed_audit_deletion(c->store, c->txn, feed, oldest,
+                                        feed->oldest, why);
+        }
     }
 
     return rc;

@@ -11,8 +11,10 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/feed_audit.h"
 #include "log/feed_record.h"
 #include "read/reader.h"
 #include "read/retime.h"
@@ -27,8 +29,20 @@ typedef struct {
     es_str_t     name;
     int64_t      now_ms;
     uint64_t     changed;          /* events, in one transaction */
+    bool         audited;          /* the audit has its entry */
     bool         done;
 } es_retime_t;
+
+
+static json_t *
+es_retime_time(int64_t ms)
+{
+    char  text[ES_TIME_LEN];
+
+    es_time_print(ms, text);
+
+    return json_pack("{s:s%}", "last_time", text, sizeof(text));
+}
 
 
 static es_rc_t
@@ -124,6 +138,12 @@ es_retime_txn(MDB_txn *txn, void *ctx)
 
     mdb_cursor_close(view.events);
 
+    if (rc == ES_OK && !r->audited) {
+        rc = es_feed_audit(r->store, txn, r->name, "retime",
+                           es_retime_time(feed.last_ms),
+                           es_retime_time(r->now_ms));
+    }
+
     if (rc == ES_OK && r->done) {
         feed.last_ms = r->now_ms;
         rc = es_feed_save(r->store, txn, &feed);
@@ -151,6 +171,7 @@ es_feed_retime(es_store_t *store, es_str_t name, int64_t now_ms,
 
         if (rc == ES_OK) {
             *count += r.changed;
+            r.audited = true;
         }
 
     } while (rc == ES_OK && !r.done);

@@ -5,12 +5,18 @@
  * key is the number, the value es_control_value_t and the request's text.
  */
 
+#include <jansson.h>
+
+#include "audit/audit.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "event/cursor.h"
+#include "base/json.h"
 #include "limit/quota.h"
 #include "log/chunk.h"
 #include "log/store_clock.h"
 #include "registry/control_request.h"
+#include "registry/object.h"
 #include "registry/registry.h"
 #include "registry/unchanged.h"
 #include "store/env.h"
@@ -173,6 +179,76 @@ es_control_frees_room(es_control_kind_t kind)
 }
 
 
+const char *
+es_control_word(es_control_kind_t kind)
+{
+    static const char  *const  words[] = {
+        [ES_CONTROL_REPLAY] = "replay",
+        [ES_CONTROL_RESEND] = "resend",
+        [ES_CONTROL_REDRIVE] = "redrive",
+        [ES_CONTROL_TEST] = "test",
+        [ES_CONTROL_SKIP] = "skip",
+        [ES_CONTROL_CANCEL] = "cancel",
+        [ES_CONTROL_DISCARD] = "discard",
+        [ES_CONTROL_VERIFY] = "verify"
+    };
+
+    return words[kind];
+}
+
+
+/* The dispatcher leaves an entry of its own in delivery/ when it has taken the
+   request. */
+
+static es_rc_t
+es_control_audit(es_control_add_t *add, MDB_txn *txn)
+{
+    char                         cursor[ES_CURSOR_MAX];
+    json_t                      *owner;
+    es_rc_t                      rc;
+    MDB_val                      text;
+    es_audit_change_t            change = { .kind = "endpoint" };
+    const es_control_request_t  *request;
+
+    request = add->request;
+    change.action = es_control_word(request->kind);
+    change.object = request->name;
+    change.after = json_pack("{s:I}", "request", (json_int_t) request->id);
+
+    if (change.after == NULL) {
+        return ES_NOMEM;
+    }
+
+    rc = ES_OK;
+    owner = NULL;
+
+    if (request->name.len > 0
+        && es_object_text(add->store, txn, ES_KIND_ENDPOINT, request->name,
+                          &text) == ES_OK)
+    {
+        owner = json_loadb(text.mv_data, text.mv_size, 0, NULL);
+        change.partner = es_text(json_object_get(owner, "partner"));
+    }
+
+    if (request->feed != 0
+        && (es_cursor_print(request->epoch, request->sequence, cursor) == 0
+            || json_object_set_new(change.after, "cursor",
+                                   json_string(cursor)) != 0))
+    {
+        rc = ES_NOMEM;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_audit_append(add->store, txn, ES_AUDIT_REGISTRY, &change);
+    }
+
+    json_decref(change.after);
+    json_decref(owner);
+
+    return rc;
+}
+
+
 static es_rc_t
 es_control_write(MDB_txn *txn, void *ctx)
 {
@@ -229,6 +305,10 @@ es_control_write(MDB_txn *txn, void *ctx)
     }
 
     mdb_cursor_close(cursor);
+
+    if (result == ES_OK) {
+        result = es_control_audit(add, txn);
+    }
 
     return result == ES_OK ? es_unchanged_mark(add->store, txn, true) : result;
 }

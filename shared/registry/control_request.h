@@ -41,6 +41,8 @@ typedef struct {
     uint32_t           partner;    /* its owner */
     uint64_t           max;        /* the owner's quota of requests; not
                                       stored */
+    es_str_t           name;       /* of the endpoint, for the audit; not
+                                      stored */
     uint32_t           feed;       /* unused by redrive and test; discard: 0
                                       means all feeds */
     char               epoch[ES_EPOCH_MAX + 1];
@@ -62,6 +64,10 @@ typedef struct {
  */
 es_rc_t es_control_request_add(es_store_t *store, es_control_request_t *request,
     uint64_t taken, es_problem_t *problem);
+
+/* The word of a kind: "replay", "resend", "redrive", "test", "skip", "cancel",
+   "discard" or "verify". */
+const char *es_control_word(es_control_kind_t kind);
 
 /* The first request after `id`.  ES_NOT_FOUND. */
 es_rc_t es_control_request_next(es_store_t *store, uint64_t id,

@@ -353,6 +353,11 @@ es_write_create(es_write_t *w, MDB_txn *txn)
     }
 
     if (rc == ES_OK) {
+        w->after = json_deep_copy(object);
+        rc = w->after ? ES_OK : ES_NOMEM;
+    }
+
+    if (rc == ES_OK) {
         rc = es_object_put(w, txn, object);
     }
 
@@ -376,7 +381,10 @@ es_object_change(es_write_t *w, MDB_txn *txn, json_t *object)
     }
 
     stored = json_copy(object);
-    if (stored == NULL) {
+    w->before = json_deep_copy(object);
+
+    if (stored == NULL || w->before == NULL) {
+        json_decref(stored);
         return ES_NOMEM;
     }
 
@@ -398,6 +406,11 @@ es_object_change(es_write_t *w, MDB_txn *txn, json_t *object)
            != 0)
     {
         rc = ES_NOMEM;
+    }
+
+    if (rc == ES_OK) {
+        w->after = json_deep_copy(object);
+        rc = w->after ? ES_OK : ES_NOMEM;
     }
 
     if (rc == ES_OK) {
@@ -463,6 +476,11 @@ es_write_remove(es_write_t *w, MDB_txn *txn)
         }
     }
 
+    rc = es_object_get(w, txn, w->kind, w->name, &w->before);
+    if (rc == ES_NOT_FOUND) {
+        return rc;
+    }
+
     if (w->kind == ES_KIND_ENDPOINT) {
         rc = es_removed_put(w->store, txn, w->name);
         if (rc != ES_OK) {
@@ -513,6 +531,7 @@ es_write_run(MDB_txn *txn, void *ctx)
     es_write_t  *w;
 
     w = ctx;
+    es_write_audit_end(w);
 
     rc = w->edit ? es_write_edit(w, txn) : ES_OK;
     if (rc != ES_OK) {
@@ -540,7 +559,7 @@ es_write_run(MDB_txn *txn, void *ctx)
         rc = es_unchanged_mark(w->store, txn, w->kind == ES_KIND_FEED);
     }
 
-    return rc;
+    return rc == ES_OK ? es_write_audit(w, txn) : rc;
 }
 
 
@@ -622,6 +641,7 @@ es_write(es_write_t *w, const char *json)
          : es_env_update(w->store->registry, es_write_run, w);
 
     json_decref(parsed);
+    es_write_audit_end(w);
 
     if (rc == ES_OK) {
         es_wake_ring(w->store);
@@ -650,7 +670,8 @@ es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CREATE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL, NULL, false };
+                        problem ? problem : &ignored, NULL, NULL, false,
+                      NULL, NULL };
 
     return es_write(&w, json);
 }
@@ -661,7 +682,8 @@ es_registry_create_endpoint(es_store_t *store, es_str_t name,
     const char *json, const char *made_by, es_problem_t *problem)
 {
     es_write_t  w = { store, ES_OP_CREATE, ES_KIND_ENDPOINT, name, NULL,
-                      problem, NULL, made_by, false };
+                      problem, NULL, made_by, false,
+                      NULL, NULL };
 
     return es_write(&w, json);
 }
@@ -673,7 +695,8 @@ es_registry_change(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_CHANGE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL, NULL, false };
+                        problem ? problem : &ignored, NULL, NULL, false,
+                      NULL, NULL };
 
     return es_write(&w, json);
 }
@@ -686,7 +709,8 @@ es_registry_edit(es_store_t *store, es_kind_t kind, es_str_t name,
     es_problem_t  ignored;
     es_write_t    w = { store, change ? ES_OP_CHANGE : ES_OP_REMOVE, kind,
                         name, change, problem ? problem : &ignored, edit,
-                        NULL, false };
+                        NULL, false,
+                      NULL, NULL };
 
     return es_write(&w, NULL);
 }
@@ -698,7 +722,8 @@ es_registry_remove(es_store_t *store, es_kind_t kind, es_str_t name,
 {
     es_problem_t  ignored;
     es_write_t    w = { store, ES_OP_REMOVE, kind, name, NULL,
-                        problem ? problem : &ignored, NULL, NULL, false };
+                        problem ? problem : &ignored, NULL, NULL, false,
+                      NULL, NULL };
 
     return es_write(&w, NULL);
 }

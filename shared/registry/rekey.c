@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "audit/audit.h"
 #include "base/base.h"
 #include "keys/keyring.h"
 #include "registry/object.h"
@@ -366,6 +367,8 @@ es_rekey_run(MDB_txn *txn, void *ctx)
     MDB_cursor  *cursor;
     es_rekey_t  *r = ctx;
 
+    es_audit_change_t  change = { .action = "rekey", .kind = "store" };
+
     r->changed = 0;
 
     result = es_mark_check(r->store, txn, r->store->ring, r->problem);
@@ -395,6 +398,14 @@ es_rekey_run(MDB_txn *txn, void *ctx)
 
     if (result == ES_OK) {
         result = es_mark_put(r->store, txn);
+    }
+
+    if (result == ES_OK) {
+        change.after = json_pack("{s:i}", "secrets", (int) r->changed);
+        result = change.after ? es_audit_append(r->store, txn,
+                                                ES_AUDIT_REGISTRY, &change)
+                              : ES_NOMEM;
+        json_decref(change.after);
     }
 
     return result == ES_OK ? es_unchanged_mark(r->store, txn, false) : result;

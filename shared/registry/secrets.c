@@ -131,6 +131,40 @@ es_secrets_each(es_secrets_ctx_t *ctx, json_t *object, es_secret_fn fn)
 }
 
 
+static es_rc_t
+es_secret_hide(es_secrets_ctx_t *ctx, const es_secret_field_t *field,
+    json_t *text)
+{
+    (void) field;
+
+    return json_string_setn(text, ctx->name.data, ctx->name.len) == 0
+           ? ES_OK : ES_NOMEM;
+}
+
+
+es_rc_t
+es_secrets_hide(es_kind_t kind, json_t *object, const char *word)
+{
+    size_t             i;
+    json_t            *value;
+    es_secrets_ctx_t   ctx = { .kind = kind, .name = es_str(word) };
+
+    static const char  *const  digests[] = { "digest", "link" };
+
+    for (i = 0; kind == ES_KIND_KEY && i < sizeof(digests) / sizeof(digests[0]);
+         i++)
+    {
+        value = json_object_get(object, digests[i]);
+
+        if (json_is_string(value) && json_string_set(value, word) != 0) {
+            return ES_NOMEM;
+        }
+    }
+
+    return es_secrets_each(&ctx, object, es_secret_hide);
+}
+
+
 static es_str_t
 es_secret_text(json_t *text)
 {

@@ -46,6 +46,10 @@ es_rc_t es_secrets_open(const es_keyring_t *ring, uint64_t identity,
 es_rc_t es_secrets_rebind(const es_keyring_t *ring, uint64_t identity,
     es_kind_t kind, es_str_t name, const json_t *before, json_t *object);
 
+/* Replaces each secret of the object by `word`, and the digests of keys and
+   links as well.  For a copy that people read. */
+es_rc_t es_secrets_hide(es_kind_t kind, json_t *object, const char *word);
+
 /* The number of secrets that are sealed, or of those that are not. */
 unsigned es_secrets_count(es_kind_t kind, json_t *object, bool sealed);
 

@@ -28,6 +28,8 @@ typedef struct {
     const char       *made_by;     /* id of the key that creates an endpoint;
                                       NULL: an operator does */
     bool              keep;        /* leave plain secrets as they are */
+    json_t           *before;      /* for the audit: the record as it was ... */
+    json_t           *after;       /* ... and as it is now; NULL: no record */
 } es_write_t;
 
 /* Each check sets a problem when it fails. */
@@ -56,5 +58,12 @@ es_rc_t es_write_check_count(es_write_t *w, MDB_txn *txn,
    endpoints.  A record that does not grow is never refused. */
 es_rc_t es_write_check_bytes(es_write_t *w, MDB_txn *txn, const json_t *object,
     size_t len);
+
+/* write_audit.c: appends the entry of the write, with the members that it has
+   changed and without secrets. */
+es_rc_t es_write_audit(es_write_t *w, MDB_txn *txn);
+
+/* Forgets `before` and `after`. */
+void es_write_audit_end(es_write_t *w);
 
 #endif /* ES_WRITE_H */

@@ -19,6 +19,7 @@ struct es_deletions {
     char             feed[ES_FEED_MAX + 1];
     uint64_t         counts[ES_DELETION_CAUSES];
     int64_t          told_us[ES_DELETION_CAUSES];  /* monotonic; 0: never */
+    int64_t          audited_us;   /* the same: the last entry of retention */
 };
 
 
@@ -38,6 +39,48 @@ es_deletion_cause_name(es_deletion_cause_t why)
 }
 
 
+static bool
+es_deletions_audit_now(const es_deletions_t *d, int64_t now_us)
+{
+    return d->audited_us == 0
+           || now_us - d->audited_us >= ES_DELETIONS_AUDIT_US;
+}
+
+
+/* Called with the lock held. */
+
+static es_deletions_t *
+es_deletions_find(es_store_t *store, const char *feed)
+{
+    es_deletions_t  *d;
+
+    for (d = store->deletions; d != NULL; d = d->next) {
+        if (strcmp(d->feed, feed) == 0) {
+            break;
+        }
+    }
+
+    return d;
+}
+
+
+bool
+es_deletions_audit_due(es_store_t *store, const char *feed)
+{
+    bool             due;
+    es_deletions_t  *d;
+
+    (void) pthread_mutex_lock(&store->said_lock);
+
+    d = es_deletions_find(store, feed);
+    due = d == NULL || es_deletions_audit_now(d, es_clock_mono_us());
+
+    (void) pthread_mutex_unlock(&store->said_lock);
+
+    return due;
+}
+
+
 void
 es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
     es_deletion_cause_t why)
@@ -50,11 +93,7 @@ es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
 
     (void) pthread_mutex_lock(&store->said_lock);
 
-    for (d = store->deletions; d != NULL; d = d->next) {
-        if (strcmp(d->feed, feed) == 0) {
-            break;
-        }
-    }
+    d = es_deletions_find(store, feed);
 
     if (d == NULL) {
         d = calloc(1, sizeof(es_deletions_t));
@@ -70,6 +109,12 @@ es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
 
     if (d != NULL) {
         d->counts[why] += count;
+
+        if (why <= ES_DELETION_BYTES
+            && es_deletions_audit_now(d, es_clock_mono_us()))
+        {
+            d->audited_us = es_clock_mono_us();
+        }
     }
 
     (void) pthread_mutex_unlock(&store->said_lock);

@@ -24,6 +24,10 @@ typedef enum {
     ES_DELETION_CAUSES
 } es_deletion_cause_t;
 
+/* Retention leaves at most one entry in the audit within this time, for each
+   feed and process, because it deletes all the time. */
+#define ES_DELETIONS_AUDIT_US  INT64_C(3600000000)
+
 /* bytes for a sentence */
 #define ES_DELETIONS_TEXT_MAX  512
 
@@ -34,6 +38,11 @@ const char *es_deletion_cause_name(es_deletion_cause_t why);
 /* Adds to a count; `count` may be 0.  Any thread. */
 void es_deletions_add(es_store_t *store, const char *feed, uint64_t count,
     es_deletion_cause_t why);
+
+/* True if retention should leave an entry in the audit when it next deletes
+   from the feed: none was left by this process within the last hour.
+   es_deletions_add() begins the hour.  Any thread. */
+bool es_deletions_audit_due(es_store_t *store, const char *feed);
 
 /*
  * Writes the next sentence about deletions, without a full stop, and returns

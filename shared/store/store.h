@@ -28,8 +28,7 @@
 #include "store/env.h"
 #include "store/txn.h"
 
-/* log/, registry/ and delivery/ also have "audit" as their late database
-   (audit/audit.h). */
+/* Each environment also has "audit" as its late database (audit/audit.h). */
 
 /* Databases of log/ */
 #define ES_LOG_FEEDS       0    /* name -> es_feed_record_t */
@@ -97,6 +96,9 @@ struct es_store {
     es_clock_verdict_t  said;          /* the last verdict that differed */
     bool                say;           /* nobody has taken it yet */
     es_deletions_t     *deletions;     /* a list, one item for each feed */
+    _Atomic int64_t     expired_us[2]; /* last entry in the audit about expired
+                                          attempts, and about dead letters;
+                                          monotonic; 0: none */
 
     pthread_mutex_t   txns_lock;
     es_txn_t         *txns;            /* transactions that are kept */

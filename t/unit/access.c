@@ -97,6 +97,7 @@ test_unconcerned(void)
            ES_OK, "a type is registered");
     memset(&request, 0, sizeof(request));
     request.max = 1;
+    request.kind = ES_CONTROL_REDRIVE;
     is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "a request is made of the dispatcher");
 

@@ -853,6 +853,7 @@ test_kept(void)
 
     memset(&request, 0, sizeof(request));
     request.max = 100;
+    request.kind = ES_CONTROL_REDRIVE;
     is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "a request is made of the dispatcher");
     good(create(ES_KIND_FEED, "orders", "{\"schema\":\"warn\"}"),
@@ -865,6 +866,7 @@ test_kept(void)
 
     memset(&request, 0, sizeof(request));
     request.max = 100;
+    request.kind = ES_CONTROL_REDRIVE;
     is_int(es_control_request_add(store, &request, 0, &problem), ES_OK,
            "something is asked");
     good(change(ES_KIND_FEED, "orders", "{\"schema\":\"off\"}"),
