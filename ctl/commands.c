@@ -24,6 +24,7 @@ const ctl_group_t  ctl_groups[] = {
       ctl_endpoint_commands },
     { "checkpoint", "positions that consumers have acknowledged",
       ctl_checkpoint_commands },
+    { "audit", "who changed what, and the proof of it", ctl_audit_commands },
     { "events", "publish and print events, from the store or by HTTP",
       ctl_events_commands },
     { "receive", "be a partner: receive webhooks, check receivers and pollers",

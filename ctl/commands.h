@@ -68,6 +68,7 @@ extern const ctl_command_t  ctl_key_commands[];
 extern const ctl_command_t  ctl_dashboard_commands[];
 extern const ctl_command_t  ctl_endpoint_commands[];
 extern const ctl_command_t  ctl_checkpoint_commands[];
+extern const ctl_command_t  ctl_audit_commands[];
 extern const ctl_command_t  ctl_events_commands[];
 extern const ctl_command_t  ctl_receive_commands[];
 extern const ctl_command_t  ctl_check_commands[];

@@ -269,6 +269,11 @@ int ctl_checkpoint_show(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_set(ctl_t *ctl, int argc, char **argv);
 int ctl_checkpoint_remove(ctl_t *ctl, int argc, char **argv);
 
+int ctl_audit_list(ctl_t *ctl, int argc, char **argv);
+int ctl_audit_export(ctl_t *ctl, int argc, char **argv);
+int ctl_audit_verify(ctl_t *ctl, int argc, char **argv);
+int ctl_audit_prune(ctl_t *ctl, int argc, char **argv);
+
 int ctl_publish(ctl_t *ctl, int argc, char **argv);
 int ctl_export(ctl_t *ctl, int argc, char **argv);
 int ctl_import(ctl_t *ctl, int argc, char **argv);

@@ -32,6 +32,7 @@
 #include "dispatcher.h"
 #include "exporter.h"
 #include "host.h"
+#include "heads.h"
 #include "janitor.h"
 #include "loader.h"
 #include "log.h"
@@ -360,7 +361,11 @@ esd_dispatcher_prepare(esd_dispatcher_t *d)
     es_rc_t  rc;
 
     esd_dispatcher_files(d);
-    rc = esd_proxy_init(d);
+    rc = esd_heads_check(d);
+
+    if (rc == ES_OK) {
+        rc = esd_proxy_init(d);
+    }
 
     return rc == ES_OK ? esd_exporter_init(d) : rc;
 }

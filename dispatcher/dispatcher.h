@@ -74,6 +74,7 @@
  *     exporter.c           sends spans to a collector, in a thread
  *     fresh.c              compares deliveries with the feed's promise
  *     recorder.c           writes delivery state, committed by a thread
+ *     heads.c              signs the heads of the audit
  *     janitor.c            retention and dead readers, in a thread
  *     thread.c             threads beside the loop
  *     trusted_clock.c      the time by which data expires

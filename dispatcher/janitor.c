@@ -22,6 +22,7 @@
 #include "store/txn.h"
 
 #include "dispatcher.h"
+#include "heads.h"
 #include "janitor.h"
 #include "log.h"
 #include "thread.h"
@@ -292,6 +293,7 @@ esd_janitor_main(void *ctx)
     esd_thread_t       *janitor;
     es_dead_position_t  position = { 0 };
     esd_unapplied_t     unapplied = { 0 };
+    esd_heads_t         heads = { 0 };
     esd_dispatcher_t   *d;
 
     d = ctx;
@@ -307,6 +309,7 @@ esd_janitor_main(void *ctx)
         esd_janitor_trim(d, &unapplied);
         esd_janitor_expire(d, &unapplied, &position);
         esd_janitor_report(d, false);
+        esd_heads_sign(d, &heads, false);
 
         if (round % ESD_REAP_ROUNDS == 0) {
             dead = es_store_reap_readers(d->store);
@@ -329,6 +332,7 @@ esd_janitor_main(void *ctx)
     esd_thread_unlock(janitor);
     free(unapplied.names);
     esd_janitor_report(d, true);
+    esd_heads_sign(d, &heads, true);
 
     return NULL;
 }

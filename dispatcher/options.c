@@ -65,6 +65,8 @@ enum {
     ESD_OPT_COMMIT_INTERVAL,
     ESD_OPT_ATTEMPT_RETENTION,
     ESD_OPT_DEAD_RETENTION,
+    ESD_OPT_AUDIT_KEY,
+    ESD_OPT_AUDIT_HEADS,
     ESD_OPT_PID_FILE,
     ESD_OPT_LOG_LEVEL,
     ESD_OPT_LOG_FORMAT,
@@ -101,6 +103,8 @@ static const struct option  esd_long_options[] = {
     { "attempt-retention", required_argument, NULL,
       ESD_OPT_ATTEMPT_RETENTION },
     { "dead-retention", required_argument, NULL, ESD_OPT_DEAD_RETENTION },
+    { "audit-key", required_argument, NULL, ESD_OPT_AUDIT_KEY },
+    { "audit-heads", required_argument, NULL, ESD_OPT_AUDIT_HEADS },
     { "pid-file", required_argument, NULL, ESD_OPT_PID_FILE },
     { "log-level", required_argument, NULL, ESD_OPT_LOG_LEVEL },
     { "log-format", required_argument, NULL, ESD_OPT_LOG_FORMAT },
@@ -163,6 +167,9 @@ static const char  esd_help[] =
     "  --attempt-retention=TIME  time after which attempts are deleted (7d)\n"
     "  --dead-retention=TIME     time after which dead letters are deleted\n"
     "                            (30d)\n"
+    "  --audit-key=PATH          ed25519 key in PEM that signs the heads of the\n"
+    "                            audit once a minute; its mode is 0600 or 0640\n"
+    "  --audit-heads=PATH        file that gets the signed heads\n"
     "  --pid-file=PATH           file to which the process id is written\n"
     "  --log-level=LEVEL         error, warn, info (default) or debug\n"
     "  --log-format=FORMAT       text (default) or json: one object in each line\n"
@@ -256,6 +263,14 @@ esd_option_text(esd_options_t *o, int option)
 
     case ESD_OPT_OTLP_CA_FILE:
         o->otlp_ca_file = optarg;
+        return true;
+
+    case ESD_OPT_AUDIT_KEY:
+        o->audit_key = optarg;
+        return true;
+
+    case ESD_OPT_AUDIT_HEADS:
+        o->audit_heads = optarg;
         return true;
 
     case ESD_OPT_PID_FILE:
@@ -608,6 +623,12 @@ esd_options_parse(int argc, char **argv, esd_options_t *o)
                   o->otlp_headers_file != NULL ? "--otlp-headers-file"
                   : o->otlp_ca_file != NULL ? "--otlp-ca-file"
                   : "--otlp-share");
+    }
+
+    if ((o->audit_key == NULL) != (o->audit_heads == NULL)) {
+        esd_usage("%s", o->audit_key != NULL
+                  ? "--audit-key requires --audit-heads"
+                  : "--audit-heads requires --audit-key");
     }
 
     if (o->proxy == NULL && o->proxy_auth_file != NULL) {

@@ -36,6 +36,8 @@ typedef struct {
     const char   *ca_file;
     const char   *tls_dir;         /* of files that endpoints name */
     const char   *key_file;
+    const char   *audit_key;       /* that signs heads, or NULL: none are */
+    const char   *audit_heads;     /* the file that gets them */
     const char   *pid_file;
     const char   *proxy;           /* URL, or NULL: none */
     const char   *proxy_auth_file;

@@ -4,8 +4,9 @@
  * What the process may still do in its sandbox.
  *
  * It writes the files of the log, of the delivery state, of the id index and of
- * encrypted fields, the reader tables of the other environments, and the bell.  It removes its
- * PID file.  It reads the store, the files of its options, and what libcurl,
+ * encrypted fields, the reader tables of the other environments, the bell, and
+ * the directory of the signed heads.  It removes its PID file.  It reads the
+ * store, the files of its options, and what libcurl,
  * OpenSSL and the name services need.
  *
  * A rule holds for a file, and not for another one that gets its name.  Files
@@ -213,7 +214,7 @@ esd_sandbox_options(const esd_landlock_t *landlock, const esd_options_t *o)
     size_t  i;
 
     const char *const  names[] = {
-        o->key_file, o->ca_file, o->tls_dir, o->otlp_ca_file
+        o->key_file, o->ca_file, o->tls_dir, o->otlp_ca_file, o->audit_key
     };
 
     for (i = 0, err = 0; i < sizeof(names) / sizeof(char *) && err == 0; i++) {
@@ -225,6 +226,16 @@ esd_sandbox_options(const esd_landlock_t *landlock, const esd_options_t *o)
     {
         esd_sandbox_cut(dir);
         err = esd_landlock_allow(landlock, dir, ESD_LANDLOCK_REMOVE);
+    }
+
+    if (err == 0 && o->audit_heads != NULL
+        && snprintf(dir, sizeof(dir), "%s", o->audit_heads)
+           < (int) sizeof(dir))
+    {
+        esd_sandbox_cut(dir);
+        err = esd_landlock_allow(landlock, dir,
+                                 ESD_LANDLOCK_WRITE | ESD_LANDLOCK_MAKE
+                                 | ESD_LANDLOCK_REMOVE);
     }
 
     return err;

@@ -29,6 +29,12 @@ typedef es_rc_t (*es_decode_fn)(const MDB_val *key, const MDB_val *value,
     es_delivery_record_t *record);
 typedef es_rc_t (*es_visit_fn)(void *ctx, const es_delivery_record_t *record);
 
+/* The time of signed heads. */
+typedef struct {
+    es_store_t  *store;
+    int64_t      ms;
+} es_signed_t;
+
 typedef struct {
     union {
         es_progress_fn  progress;
@@ -600,6 +606,42 @@ es_delivery_heartbeat(es_store_t *store, int64_t *ms)
 {
     return es_delivery_get_meta(store, es_meta_key(ES_META_HEARTBEAT),
                                 es_number_take, ms);
+}
+
+
+es_rc_t
+es_delivery_signed(es_store_t *store, int64_t *ms)
+{
+    return es_delivery_get_meta(store, es_meta_key(ES_META_SIGNED),
+                                es_number_take, ms);
+}
+
+
+static es_rc_t
+es_delivery_signed_run(MDB_txn *txn, void *ctx)
+{
+    MDB_val       key, value;
+    es_dkey_t     name;
+    es_signed_t  *s = ctx;
+
+    name = es_meta_key(ES_META_SIGNED);
+    key.mv_data = name.data;
+    key.mv_size = name.len;
+    value.mv_data = &s->ms;
+    value.mv_size = sizeof(s->ms);
+
+    return es_env_rc(mdb_put(txn, es_env_dbi(s->store->delivery,
+                                             ES_DELIVERY_META),
+                             &key, &value, 0));
+}
+
+
+es_rc_t
+es_delivery_signed_put(es_store_t *store, int64_t ms)
+{
+    es_signed_t  s = { store, ms };
+
+    return es_env_update(store->delivery, es_delivery_signed_run, &s);
 }
 
 

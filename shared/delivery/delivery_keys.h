@@ -36,6 +36,7 @@
 #define ES_META_TAKEN        "taken"
 #define ES_META_REDRIVE      "redrive"
 #define ES_META_TALLY        "tally"
+#define ES_META_SIGNED       "signed"
 #define ES_KEY_MAX      32
 #define ES_LANE_KEY_LEN     8
 #define ES_DELIVERY_KEY_LEN   16

@@ -12,6 +12,7 @@
 #include "delivery/report.h"
 #include "inspect/env_figures.h"
 #include "inspect/metrics.h"
+#include "inspect/metrics_audit.h"
 #include "inspect/metrics_fresh.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
@@ -359,6 +360,10 @@ es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
         }
 
         rc = es_metrics_clock(m, e);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_metrics_audit(m->store, e);
     }
 
     e->rc = e->rc == ES_OK ? rc : e->rc;

@@ -246,6 +246,18 @@ sub elsewhere {
         0, 'no fault');
 
     my $dir = $t->testdir;
+    is(system("openssl genpkey -algorithm ed25519 -out $dir/audit.pem "
+        . "2>/dev/null && chmod 600 $dir/audit.pem"), 0, 'a key');
+    ok((grep { $_->{action} eq 'reset' } json('audit list',
+        [qw(chain sequence time by from action kind object)])), 'changes');
+    my @lines = json('audit export', [], "--audit-key=$dir/audit.pem");
+    ok($lines[-1]{signature}, 'signed heads at last');
+    $t->write_file('heads', encode_json($lines[-1]));
+    my @heads = ("--audit-key=$dir/audit.pem", "--heads=$dir/heads");
+    is(json('audit verify', [qw(chains signed_heads)], @heads)->{signed_heads},
+        1, 'verified');
+    ok(json('audit prune', ['pruned'], '--before=2100-01-01T00:00:00Z',
+        @heads)->{pruned}{log}, 'pruned');
     my $copy = json('backup', [qw(directory feeds events checkpoints keys)],
         "$dir/backup");
     is($copy->{directory}, "$dir/backup", 'a backup');

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Signs the heads of the audit's chains and writes them to a file and to the
+ * log.
+ *
+ * The key file is read each time, so that a new key needs no restart, and the
+ * process keeps none in memory.  The store keeps the time of the last success,
+ * for the metrics.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/heads.h"
+#include "base/clock.h"
+#include "base/reason.h"
+#include "delivery/delivery.h"
+
+#include "dispatcher.h"
+#include "heads.h"
+#include "log.h"
+
+#define ESD_HEADS_US    INT64_C(60000000)
+#define ESD_HEADS_MODE  0644       /* heads are no secret */
+
+
+es_rc_t
+esd_heads_check(const esd_dispatcher_t *d)
+{
+    es_rc_t          rc;
+    es_problem_t     problem;
+    es_heads_key_t  *key = NULL;
+
+    if (d->options.audit_key == NULL) {
+        return ES_OK;
+    }
+
+    rc = es_heads_key_load(d->options.audit_key, &key, &problem);
+    if (rc != ES_OK) {
+        esd_log_line(ESD_LOG_ERROR, "%s", problem.detail);
+    }
+
+    es_heads_key_free(key);
+
+    return rc;
+}
+
+
+/* Replaces the file, so that its readers see a whole line. */
+
+static es_rc_t
+esd_heads_write(const char *path, const es_buf_t *line)
+{
+    int    fd;
+    bool   ok;
+    char  *temp;
+
+    if (asprintf(&temp, "%s.new", path) < 0) {
+        return ES_NOMEM;
+    }
+
+    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+              ESD_HEADS_MODE);
+
+    ok = fd != -1
+         && write(fd, line->data, line->len) == (ssize_t) line->len
+         && fsync(fd) == 0;
+
+    if (fd != -1) {
+        ok = close(fd) == 0 && ok;
+    }
+
+    ok = ok && rename(temp, path) == 0;
+    free(temp);
+
+    return ok ? ES_OK : es_refused(errno, "write", path);
+}
+
+
+static bool
+esd_heads_try(esd_dispatcher_t *d, es_buf_t *line, es_problem_t *problem)
+{
+    es_rc_t          rc;
+    es_heads_t       heads;
+    es_heads_key_t  *key = NULL;
+
+    rc = es_heads_key_load(d->options.audit_key, &key, problem);
+    if (rc != ES_OK) {
+        return false;
+    }
+
+    rc = es_heads_read(d->store, &heads);
+
+    if (rc == ES_OK) {
+        rc = es_heads_sign(key, &heads, line);
+    }
+
+    es_heads_key_free(key);
+
+    if (rc == ES_OK) {
+        rc = es_buf_append(line, "\n", 1);
+    }
+
+    if (rc == ES_OK) {
+        rc = esd_heads_write(d->options.audit_heads, line);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_delivery_signed_put(d->store, es_clock_ms());
+    }
+
+    if (rc != ES_OK) {
+        (void) es_problem_set(problem, rc, -1, NULL, "%s", es_reason(rc));
+    }
+
+    return rc == ES_OK;
+}
+
+
+void
+esd_heads_sign(esd_dispatcher_t *d, esd_heads_t *heads, bool now)
+{
+    es_buf_t      line = { NULL, 0, 0 };
+    es_problem_t  problem;
+
+    if (d->options.audit_key == NULL
+        || (!now && es_clock_mono_us() < heads->due_us))
+    {
+        return;
+    }
+
+    heads->due_us = es_clock_mono_us() + ESD_HEADS_US;
+
+    if (esd_heads_try(d, &line, &problem)) {
+        esd_log_line(ESD_LOG_INFO, "audit heads: %.*s", (int) line.len - 1,
+                     line.data);
+
+        if (heads->failing) {
+            esd_log_line(ESD_LOG_WARN, "the heads of the audit are signed "
+                         "again");
+        }
+
+        heads->failing = false;
+
+    } else if (!heads->failing) {
+        esd_log_line(ESD_LOG_ERROR, "cannot sign the heads of the audit: %s; "
+                     "the dispatcher tries again every minute",
+                     problem.detail);
+        heads->failing = true;
+    }
+
+    es_buf_free(&line);
+}
