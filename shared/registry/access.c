@@ -228,7 +228,9 @@ es_access_decode_partner(es_access_entry_t *entry, es_str_t name,
 
     json_decref(object);
 
-    return rc;
+    /* the operator's, which no record has */
+
+    return rc == ES_OK && entry->partner.number == 0 ? ES_CORRUPT : rc;
 }
 
 
