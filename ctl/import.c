@@ -236,8 +236,8 @@ ctl_import_digests(void *ctx)
     ctl_import_part_t  *part = ctx;
 
     for (i = 0; i < part->n; i++) {
-        es_digest_event(part->lines[i].data, part->lines[i].len,
-                        part->digests[i]);
+        es_digest_sent(part->lines[i].data, part->lines[i].len,
+                       part->digests[i]);
     }
 
     return NULL;

@@ -18,6 +18,7 @@
 
 #include "event/cursor.h"
 #include "event/filter.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "read/reader.h"
 
@@ -33,6 +34,8 @@
     (NGX_HTTP_EVENTSYNC_FRAME + (page)->bytes > NGX_HTTP_EVENTSYNC_SLICE)
 
 
+static uint64_t ngx_http_eventsync_erased(ngx_http_eventsync_worker_t *w,
+    es_txn_t *txn);
 static void ngx_http_eventsync_result(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);
 static u_char *ngx_http_eventsync_write(ngx_http_eventsync_ctx_t *ctx,
@@ -59,10 +62,28 @@ static ngx_str_t  ngx_http_eventsync_begin_text[] = {
 };
 
 
+/* an erasure changes events; their number is read once for each commit */
+
+static uint64_t
+ngx_http_eventsync_erased(ngx_http_eventsync_worker_t *w, es_txn_t *txn)
+{
+    if (w->erased_as != es_txn_version(txn)) {
+        w->erased_as = es_txn_version(txn);
+
+        if (es_erasures_count(txn, &w->erased) != ES_OK) {
+            w->erased = w->erased_as;
+        }
+    }
+
+    return w->erased;
+}
+
+
 /* hashes all that the answer depends on, before events are read */
 
 void
-ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
+ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
+    const es_feed_t *feed)
 {
     u_char                         *p;
     ngx_http_eventsync_page_key_t  *key;
@@ -75,6 +96,7 @@ ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, const es_feed_t *feed)
     key->latest = feed->last;
     key->limit = ctx->args->limit;
     key->format = ctx->format;
+    key->erased = ngx_http_eventsync_erased(ctx->worker, txn);
 
     if (ctx->args->filter && key->filter == 0) {
         key->filter = es_filter_hash(ctx->args->filter);

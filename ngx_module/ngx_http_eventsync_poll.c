@@ -217,7 +217,7 @@ ngx_http_eventsync_poll_again(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
         return NGX_DECLINED;
     }
 
-    ngx_http_eventsync_etag(ctx, feed);
+    ngx_http_eventsync_etag(ctx, txn, feed);
 
     return ngx_http_eventsync_poll_page(ctx, txn, feed, last);
 }
@@ -255,7 +255,7 @@ ngx_http_eventsync_poll_start(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
     (void) es_feed_cursor(feed, after, reading->after_text);
 
-    ngx_http_eventsync_etag(ctx, feed);
+    ngx_http_eventsync_etag(ctx, txn, feed);
 
     return NGX_OK;
 }

@@ -53,6 +53,7 @@ typedef struct {
     uint64_t                          limit;
     uint64_t                          format;
     uint64_t                          filter;     /* its hash, or 0 */
+    uint64_t                          erased;     /* events of the store, ever */
 } ngx_http_eventsync_page_key_t;
 
 
@@ -137,7 +138,7 @@ ngx_int_t ngx_http_eventsync_claim(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_claims_check(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_scan(ngx_http_eventsync_reading_t *reading,
     const es_feed_t *feed, uint64_t sequence);
-void ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx,
+void ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     const es_feed_t *feed);
 ngx_int_t ngx_http_eventsync_compose(ngx_http_eventsync_ctx_t *ctx,
     const es_feed_t *feed, const es_page_t *page);

@@ -70,6 +70,9 @@ struct ngx_http_eventsync_worker_s {
     ngx_http_eventsync_group_t        checkpoints;
     ngx_http_eventsync_work_t         works[NGX_HTTP_EVENTSYNC_WORKS];
 
+    uint64_t                          erased;     /* events of the store, ever, */
+    uint64_t                          erased_as;  /* as of this commit */
+
     es_page_t                         page;
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */

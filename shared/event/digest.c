@@ -8,6 +8,8 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "event/digest.h"
 
@@ -20,6 +22,60 @@ es_digest_event(const char *text, size_t len, uint8_t digest[ES_CHAIN_LEN])
     (void) SHA256_Init(&sha);
     (void) SHA256_Update(&sha, text, len);
     (void) SHA256_Final(digest, &sha);
+}
+
+
+/* False: the text is no tombstone. */
+
+static bool
+es_digest_tombstone(const char *text, size_t len,
+    uint8_t digest[ES_CHAIN_LEN])
+{
+    char         byte[3], *end;
+    size_t       i;
+    const char  *p, *source;
+
+    static const char  begin[] = "{\"specversion\":\"1.0\",\"id\":\"erased-";
+    static const char  from[] = "\",\"source\":\"" ES_TOMBSTONE_SOURCE "\"";
+    static const char  mark[] = ES_TOMBSTONE_DIGEST;
+
+    if (len < sizeof(begin) || memcmp(text, begin, sizeof(begin) - 1) != 0) {
+        return false;
+    }
+
+    source = memmem(text, len, from, sizeof(from) - 1);
+    p = memmem(text, len, mark, sizeof(mark) - 1);
+
+    if (source == NULL || p == NULL
+        || memchr(text + sizeof(begin) - 1, '"', len - sizeof(begin) + 1)
+           != source
+        || (size_t) (text + len - p) < sizeof(mark) + 2 * ES_CHAIN_LEN)
+    {
+        return false;
+    }
+
+    p += sizeof(mark) - 1;
+    byte[2] = '\0';
+
+    for (i = 0; i < ES_CHAIN_LEN; i++) {
+        memcpy(byte, p + 2 * i, 2);
+        digest[i] = (uint8_t) strtoul(byte, &end, 16);
+
+        if (end != byte + 2) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+void
+es_digest_sent(const char *text, size_t len, uint8_t digest[ES_CHAIN_LEN])
+{
+    if (!es_digest_tombstone(text, len, digest)) {
+        es_digest_event(text, len, digest);
+    }
 }
 
 

@@ -8,7 +8,7 @@
  *
  * The text is the event as every channel sends it without a filter.  The chain
  * is over digests, so that the digest of an erased event can stand for its
- * text.
+ * text.  Its tombstone has that digest as an extension.
  */
 
 #ifndef ES_DIGEST_H
@@ -23,6 +23,14 @@
 
 /* Computes the digest of one event. */
 void es_digest_event(const char *text, size_t len,
+    uint8_t digest[ES_CHAIN_LEN]);
+
+/* The source of tombstones, and what is before and after their digest. */
+#define ES_TOMBSTONE_SOURCE  "/eventsync/erased"
+#define ES_TOMBSTONE_DIGEST  ",\"erased\":true,\"digest\":\""
+
+/* Computes the digest of one event, or takes that of a tombstone. */
+void es_digest_sent(const char *text, size_t len,
     uint8_t digest[ES_CHAIN_LEN]);
 
 /* Extends the chain by the digest of one event. */

@@ -479,6 +479,20 @@ es_erased_time(es_str_t text, es_str_t *time)
 }
 
 
+static es_rc_t
+es_erased_hex(const uint8_t digest[ES_CHAIN_LEN], es_buf_t *out)
+{
+    es_rc_t   rc;
+    unsigned  i;
+
+    for (i = 0, rc = ES_OK; rc == ES_OK && i < ES_CHAIN_LEN; i++) {
+        rc = es_buf_printf(out, "%02x", digest[i]);
+    }
+
+    return rc;
+}
+
+
 /* Appends the tombstone of the i-th event and fills its entry, whose `end` is
    left to the caller. */
 
@@ -487,7 +501,8 @@ es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
     es_str_t text, es_entry_t *entry, es_buf_t *out)
 {
     char     *p;
-    size_t    start, mid, skip;
+    size_t    start, mid, skip, len;
+    uint8_t   digest[ES_CHAIN_LEN];
     es_str_t  type, time, cursor;
     uint64_t  sequence;
 
@@ -510,7 +525,9 @@ es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
 
     entry->id_len = (uint16_t) (out->len - start - ES_ID_OFFSET - 1);
 
-    if (es_buf_printf(out, ",\"source\":\"%s\"", ES_ERASED_SOURCE) != ES_OK) {
+    if (es_buf_printf(out, ",\"source\":\"%s\"", ES_TOMBSTONE_SOURCE)
+        != ES_OK)
+    {
         return ES_NOMEM;
     }
 
@@ -518,9 +535,15 @@ es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
     entry->type_off = (uint16_t) (entry->ident_len
                                   + sizeof(",\"type\":\"") - 1);
 
-    if (es_buf_printf(out, ",\"type\":\"%.*s\",\"time\":%.*s,\"erased\":true,"
-                      "\"feed\":\"%s\"", (int) type.len, type.data,
-                      (int) time.len, time.data, feed->name) != ES_OK)
+    if (es_chunk_published(chunk, i, &len, digest) != ES_OK) {
+        return ES_CORRUPT;
+    }
+
+    if (es_buf_printf(out, ",\"type\":\"%.*s\",\"time\":%.*s"
+                      ES_TOMBSTONE_DIGEST, (int) type.len, type.data,
+                      (int) time.len, time.data) != ES_OK
+        || es_erased_hex(digest, out) != ES_OK
+        || es_buf_printf(out, "\",\"feed\":\"%s\"", feed->name) != ES_OK)
     {
         return ES_NOMEM;
     }

@@ -28,7 +28,6 @@
 #include "log/feed.h"
 
 #define ES_META_SCRUBBED  "scrubbed"
-#define ES_ERASED_SOURCE  "/eventsync/erased"
 #define ES_ERASED_HASH    16
 #define ES_ERASED_KEYS    ES_KEYRING_MAX
 
@@ -113,7 +112,7 @@ es_rc_t es_erased_find(es_store_t *store, MDB_txn *txn,
 /*
  * Makes the record of a chunk in which the events of `which` are tombstones.
  * A tombstone has the event's type, time, sequence, cursor and prevcursor, an
- * id and a source of its own, and the extension "erased".  Events that are
+ * id and a source of its own, and the extensions "erased" and "digest".  Events that are
  * erased already stay.  `unlinked`: those events are in no subject's chain any
  * more, so their entries say nothing of it.  `out` is replaced.  ES_CORRUPT,
  * ES_NOMEM.

@@ -8,6 +8,7 @@
 use warnings;
 use strict;
 
+use Digest::SHA qw(sha256);
 use File::Find qw(find);
 use IO::Uncompress::Gunzip qw(gunzip);
 use JSON::PP qw(decode_json);
@@ -71,6 +72,7 @@ sub get {
 
 my $gzip = { 'accept-encoding' => 'gzip' };
 my %before = map { $_ => get("pages/$epoch/1") } 1 .. 4;   # into each cache
+my @poll = map { get('events?from=oldest&limit=50') } 1 .. 8;
 my $packed = get("pages/$epoch/1", %$gzip);
 my $manifest = $t->json_get('/v1/feeds/orders/manifest?from=oldest', $key);
 like($before{1}{body}, qr/CANARYDATA/, 'the page has the events');
@@ -150,7 +152,8 @@ sub tombstones {
         "$channel: there is a tombstone for each");
     my $one = $events[$at[0]];
     is_deeply([sort keys %$one], [sort qw(specversion id source type time feed
-        erased sequence cursor prevcursor)], "$channel: with these members");
+        erased digest sequence cursor prevcursor)],
+        "$channel: with these members");
     is("$one->{id} $one->{source} $one->{type}",
         "erased-$epoch-7 /eventsync/erased order.x", "$channel: and values");
     my $gaps = grep { $events[$_]{prevcursor} ne $events[$_ - 1]{cursor} }
@@ -159,6 +162,10 @@ sub tombstones {
 }
 
 tombstones('poll', @{ $t->poll_all('orders') });
+
+is((grep { get('events?from=oldest&limit=50',
+    'if-none-match' => $poll[0]{headers}{etag})->{body} !~ /erased/ } 1 .. 8),
+    0, 'no worker has the old answer of a poll, or calls it valid');
 
 my $page = get("pages/$epoch/1");
 my $second = get("pages/$epoch/2");
@@ -199,6 +206,22 @@ my $again = $t->json_get(
     "/v1/feeds/orders/manifest?from=oldest&to=$manifest->{to}", $key);
 is($again->{digest}, $manifest->{digest}, 'the manifest is as it was');
 is($again->{count}, $manifest->{count}, 'with the same count');
+
+my $chain = "\0" x 32;
+my $plain_lines = $t->http(GET => '/v1/feeds/orders/events?from=oldest&limit=236',
+    { authorization => "Bearer $key", accept => 'application/x-ndjson' })->{body};
+for (split /\n/, $plain_lines) {
+    my $digest = /"erased":true,"digest":"(\w{64})"/ ? pack('H*', $1)
+        : sha256($_);
+    $chain = sha256($chain . $digest);
+}
+is(unpack('H*', $chain), $manifest->{digest},
+    'a reader of the tombstones can prove the same');
+
+my $export = $t->write_file('export', $t->ctl_ok('export', 'orders'));
+$t->feed('copy');
+like($t->ctl_ok('import', 'copy', $export, '--key-file', $keys), qr/\d/,
+    'an export with tombstones is whole');
 like($t->ctl_ok('verify'), qr/ 0 faults$/m, 'the store is sound');
 
 ###############################################################################
