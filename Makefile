@@ -20,7 +20,7 @@
 #   make otel-collector   an OpenTelemetry collector, for t/docs/collector.t
 #   make lint        clang-tidy and cppcheck
 #   make man         man pages, made of docs/
-#   make completion  completion of eventsyncctl for bash, zsh and fish
+#   make completion  completion of both commands for bash, zsh and fish
 #   make install     DESTDIR and PREFIX as usual
 
 BUILD   ?= build
@@ -360,6 +360,11 @@ completion:
 	    $(BUILD)/completion/bash/eventsyncctl
 	cp ctl/completion/_eventsyncctl $(BUILD)/completion/zsh/
 	cp ctl/completion/eventsyncctl.fish $(BUILD)/completion/fish/
+	cp dispatcher/completion/eventsync-dispatcher.bash \
+	    $(BUILD)/completion/bash/eventsync-dispatcher
+	cp dispatcher/completion/_eventsync-dispatcher $(BUILD)/completion/zsh/
+	cp dispatcher/completion/eventsync-dispatcher.fish \
+	    $(BUILD)/completion/fish/
 
 install: tools module man completion
 	install -d $(BINDIR) $(SBINDIR) $(LIBDIR)/pkgconfig $(MODDIR) $(INCDIR)
@@ -368,11 +373,11 @@ install: tools module man completion
 	        $(SHAREDIR)/man/man$${page##*.}/$$page; \
 	done
 	install -D -m 644 -t $(SHAREDIR)/bash-completion/completions \
-	    $(BUILD)/completion/bash/eventsyncctl
+	    $(BUILD)/completion/bash/*
 	install -D -m 644 -t $(SHAREDIR)/zsh/vendor-completions \
-	    $(BUILD)/completion/zsh/_eventsyncctl
+	    $(BUILD)/completion/zsh/*
 	install -D -m 644 -t $(SHAREDIR)/fish/vendor_completions.d \
-	    $(BUILD)/completion/fish/eventsyncctl.fish
+	    $(BUILD)/completion/fish/*
 	install -m 755 $(BUILD)/eventsyncctl $(BINDIR)/
 	install -m 755 $(BUILD)/eventsync-dispatcher $(SBINDIR)/
 	install -m 644 $(BUILD)/ngx_http_eventsync_module.so $(MODDIR)/

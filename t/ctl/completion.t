@@ -110,6 +110,18 @@ sub shells {
     my $build = $t->build;
     my $secret = $t->secret_file("x\n", 'a-secret');
     my $path = $t->testdir . '/a-sec';
+    # The dispatcher's have their options from --help, and few values.
+    my $key_file = $t->testdir . '/dispatcher-key';
+    $t->write_file('dispatcher-key', 'x');
+    my @dispatcher = (
+        ["--wai\t --max-w\t5 --log-l\tw\t", ['--wait', '--max-waiting=5',
+            '--log-level=warn']],
+        ["--log-format j\t --verify-endpoints=h\t --sand\to\t", ['--log-format',
+            'json', '--verify-endpoints=http', '--sandbox=off']],
+        ["--key-file=" . substr($key_file, 0, -2) . "\t --store "
+            . $t->testdir . "/sto\t", ["--key-file=$key_file", '--store',
+            $t->store]],
+    );
     my @typed = (
         ["fee\tcre\tx --retain-a\t7d --schema=enf\t",
             ['feed', 'create', 'x', '--retain-age=7d', '--schema=enforce']],
@@ -122,28 +134,32 @@ sub shells {
     );
     my %shell = (
         bash => ['bash --norc --noprofile -i',
-            "PS1='ready> '; . ctl/completion/eventsyncctl.bash"],
+            "PS1='ready> '; . ctl/completion/eventsyncctl.bash; "
+            . ". dispatcher/completion/eventsync-dispatcher.bash"],
         zsh => ['zsh -f -i', "PS1='ready> '; unsetopt prompt_sp; bindkey -e; "
-            . "fpath=(\$PWD/ctl/completion \$fpath); autoload -Uz compinit; "
+            . "fpath=(\$PWD/ctl/completion \$PWD/dispatcher/completion \$fpath); autoload -Uz compinit; "
             . "compinit -u -D"],
         fish => ['fish --no-config -i', "function fish_prompt; echo -n "
-            . "'ready> '; end; source ctl/completion/eventsyncctl.fish"],
+            . "'ready> '; end; source ctl/completion/eventsyncctl.fish; "
+            . "source dispatcher/completion/eventsync-dispatcher.fish"],
     );
     for my $name (sort keys %shell) {
         SKIP: {
-            skip "$name or script(1) is not installed", scalar @typed
+            skip "$name or script(1) is not installed", @typed + @dispatcher
                 if system("command -v $name script >/dev/null") != 0;
             my ($command, $setup) = @{ $shell{$name} };
             my $session = session($name, $command);
             $session->{type}("$setup\n");
-            for (@typed) {
-                my ($keys, $words) = @$_;
+            for ((map { ['eventsyncctl', @$_] } @typed),
+                map { ['eventsync-dispatcher', @$_] } @dispatcher)
+            {
+                my ($program, $keys, $words) = @$_;
                 # Ctrl-A: the completed line becomes arguments of printf
                 my $said = $session->{type}(
-                    "eventsyncctl $keys\x01printf '<%s>' \n");
-                my ($printed) = $said =~ m{<eventsyncctl>((?:<[^<>\e]*>)*)};
+                    "$program $keys\x01printf '<%s>' \n");
+                my ($printed) = $said =~ m{<$program>((?:<[^<>\e]*>)*)};
                 is_deeply([ ($printed // '') =~ m{<(.*?)/?>}g ], $words,
-                    "$name: @$words") or diag($said);
+                    "$name: $program @$words") or diag($said);
             }
             $session->{end}();
         }
@@ -177,7 +193,7 @@ sub session {
         my $said;
         wait_for(sub {
             $said = substr $read->(), $seen;
-            return $said =~ /<eventsyncctl>.*ready> /s
+            return $said =~ /<eventsync-?[a-z]+>.*ready> /s
                 || ($text !~ /printf/ && $said =~ /ready> /);
         }, 20);
         $seen += length $said;

@@ -324,6 +324,9 @@ sub install {
         sbin/eventsync-dispatcher bin/eventsyncctl lib/libeventsync.a
         lib/pkgconfig/eventsync.pc share/man/man1/eventsyncctl.1
         share/man/man8/eventsync-dispatcher.8
+        share/bash-completion/completions/eventsync-dispatcher
+        share/fish/vendor_completions.d/eventsync-dispatcher.fish
+        share/zsh/vendor-completions/_eventsync-dispatcher
         share/bash-completion/completions/eventsyncctl
         share/zsh/vendor-completions/_eventsyncctl
         share/fish/vendor_completions.d/eventsyncctl.fish);
