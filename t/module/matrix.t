@@ -450,6 +450,8 @@ sub written {
     for my $name (sort keys %log) {
         my @lines = split /\n/, $log{$name};
         cmp_ok(scalar @lines, '>', 100, "$name: a log");
+        like($log{json}, qr{"partner":"q7acme".*/authorize".*"feed":"feed-q7acme"},
+            'the log says who asked for what') if $name eq 'json';
         failures("$name: no secret and no data",
             grep { my $line = $_; grep { index($line, $_) >= 0 } $m->private } @lines);
         failures("$name: no line of one partner has another's", grep { mixed($name, $_) } @lines);
