@@ -164,6 +164,7 @@ ctl_clear_endpoint(ctl_t *ctl, es_control_kind_t kind,
     char                  by[ES_BY_MAX];
     es_rc_t               es;
     es_control_request_t  request = {
+        .name = endpoint->name,
         .endpoint = endpoint->number,
         .partner = endpoint->partner->number,
         .max = endpoint->partner->quotas[ES_QUOTA_REQUESTS]

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "audit/audit.h"
 #include "base/base.h"
 #include "checkpoint/checkpoint.h"
 #include "inspect/verify.h"
@@ -128,6 +129,35 @@ es_verify_feeds(es_verify_ctx_t *v)
 }
 
 
+/* The chains of the environments that are open. */
+
+static es_rc_t
+es_verify_audit(es_verify_ctx_t *v)
+{
+    char                 line[300];
+    es_rc_t              rc;
+    unsigned             i;
+    es_problem_t         problem = { 0 };
+    es_audit_verdict_t   verdict;
+
+    for (i = 0; i < ES_AUDIT_CHAINS; i++) {
+        rc = es_audit_verify(v->store, (es_audit_chain_t) i, NULL, 0, &verdict,
+                             &problem);
+
+        if (rc == ES_CORRUPT) {
+            (void) snprintf(line, sizeof(line), "audit of %s", problem.detail);
+            v->fn(v->fn_ctx, line);
+            v->totals->faults++;
+
+        } else if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    return ES_OK;
+}
+
+
 static es_rc_t
 es_verify_run(es_verify_ctx_t *v)
 {
@@ -158,6 +188,10 @@ es_verify_run(es_verify_ctx_t *v)
 
     if (rc == ES_OK && store->checkpoints != NULL) {
         rc = es_checkpoint_verify(store, v->fn, v->fn_ctx, v->totals);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_verify_audit(v);
     }
 
     if (rc != ES_OK) {
