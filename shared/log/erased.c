@@ -493,20 +493,15 @@ es_erased_hex(const uint8_t digest[ES_CHAIN_LEN], es_buf_t *out)
 }
 
 
-/* Appends the tombstone of the i-th event and fills its entry, whose `end` is
-   left to the caller. */
+/* Appends the attributes before those that the log adds. */
 
 static es_rc_t
-es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
-    es_str_t text, es_entry_t *entry, es_buf_t *out)
+es_erased_head(const es_feed_t *feed, es_str_t text,
+    const uint8_t digest[ES_CHAIN_LEN], es_entry_t *entry, es_buf_t *out)
 {
-    char     *p;
-    size_t    start, mid, skip, len;
-    uint8_t   digest[ES_CHAIN_LEN];
+    size_t    start;
     es_str_t  type, time, cursor;
-    uint64_t  sequence;
 
-    sequence = chunk->head->first + i;
     start = out->len;
 
     if (es_erased_time(text, &time) != ES_OK) {
@@ -535,10 +530,6 @@ es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
     entry->type_off = (uint16_t) (entry->ident_len
                                   + sizeof(",\"type\":\"") - 1);
 
-    if (es_chunk_published(chunk, i, &len, digest) != ES_OK) {
-        return ES_CORRUPT;
-    }
-
     if (es_buf_printf(out, ",\"type\":\"%.*s\",\"time\":%.*s"
                       ES_TOMBSTONE_DIGEST, (int) type.len, type.data,
                       (int) time.len, time.data) != ES_OK
@@ -546,6 +537,36 @@ es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
         || es_buf_printf(out, "\",\"feed\":\"%s\"", feed->name) != ES_OK)
     {
         return ES_NOMEM;
+    }
+
+    return ES_OK;
+}
+
+
+/* Appends the tombstone of the i-th event and fills its entry, whose `end` is
+   left to the caller. */
+
+static es_rc_t
+es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
+    es_str_t text, es_entry_t *entry, es_buf_t *out)
+{
+    char     *p;
+    size_t    start, mid, skip, len;
+    es_rc_t   rc;
+    uint8_t   digest[ES_CHAIN_LEN];
+    uint64_t  sequence;
+
+    sequence = chunk->head->first + i;
+    start = out->len;
+
+    rc = es_chunk_published(chunk, i, &len, digest);
+
+    if (rc == ES_OK) {
+        rc = es_erased_head(feed, text, digest, entry, out);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
     }
 
     /* The members that the log adds stay, byte for byte. */
