@@ -15,6 +15,7 @@ const ctl_group_t  ctl_groups[] = {
       ctl_type_commands },
     { "partner", "partners: their feeds, limits and quotas",
       ctl_partner_commands },
+    { "flag", "flags: what only some partners have", ctl_flag_commands },
     { "fields", "what partners see of events: a preview",
       ctl_fields_commands },
     { "key", "API keys of partners", ctl_key_commands },

@@ -63,6 +63,7 @@ extern const ctl_command_t  ctl_store_commands[];
 extern const ctl_command_t  ctl_feed_commands[];
 extern const ctl_command_t  ctl_type_commands[];
 extern const ctl_command_t  ctl_partner_commands[];
+extern const ctl_command_t  ctl_flag_commands[];
 extern const ctl_command_t  ctl_fields_commands[];
 extern const ctl_command_t  ctl_key_commands[];
 extern const ctl_command_t  ctl_dashboard_commands[];

@@ -40,6 +40,8 @@ static const ctl_option_row_t  ctl_partner_rows[] = {
       "{\"orders\":{\"allow\":[\"/id\"]}}; default: everything", CTL_FREE },
     { "encryption-key", "FILE", "the file with the public EC key as a JWK to "
       "which fields are encrypted; default: none", CTL_FREE },
+    { "flags", "FLAG=on|off|default,...", "flags that it has or has not, "
+      "whatever their percentage is", CTL_FREE },
     { "disabled", NULL, "its keys are invalid, and its endpoints are sent "
       "nothing", CTL_FREE },
     { "enabled", NULL, "take --disabled back", CTL_FREE },
@@ -104,6 +106,29 @@ const ctl_command_t  ctl_partner_commands[] = {
       .about = "remove a partner that has no keys and endpoints",
       .json = "the name of the partner",
       .examples = "partner remove acme" },
+
+    { .name = NULL }
+};
+
+const ctl_command_t  ctl_flag_commands[] = {
+    { .name = "flag set", .run = ctl_flag_set, .kind = ES_KIND_FLAG,
+      .arguments = "FLAG PARTNERS",
+      .about = "give a flag to all partners (on), to none (off), or to some "
+      "(10%); a higher percentage takes it from nobody",
+      .json = "the flag, as \"flag list\" prints it",
+      .examples = "flag set new-order 10%\nflag set new-order on" },
+
+    { .name = "flag list", .run = ctl_object_list, .kind = ES_KIND_FLAG,
+      .about = "list the flags",
+      .json = "one flag a line, with its partners", .stream = true,
+      .examples = "flag list" },
+
+    { .name = "flag remove", .run = ctl_object_remove, .kind = ES_KIND_FLAG,
+      .arguments = "FLAG",
+      .about = "remove a flag; only partners whose records name it have it "
+      "then",
+      .json = "the name of the flag",
+      .examples = "flag remove new-order" },
 
     { .name = NULL }
 };

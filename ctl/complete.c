@@ -200,7 +200,8 @@ ctl_complete_names(const ctl_complete_t *c, es_str_t what)
     } kinds[] = {
         { es_lit("PARTNER"), ES_KIND_PARTNER },
         { es_lit("ENDPOINT"), ES_KIND_ENDPOINT },
-        { es_lit("KEY"), ES_KIND_KEY }
+        { es_lit("KEY"), ES_KIND_KEY },
+        { es_lit("FLAG"), ES_KIND_FLAG }
     };
 
     size_t  i;

@@ -223,6 +223,7 @@ int ctl_type_deprecate(ctl_t *ctl, int argc, char **argv);
 
 int ctl_partner_create(ctl_t *ctl, int argc, char **argv);
 int ctl_partner_change(ctl_t *ctl, int argc, char **argv);
+int ctl_flag_set(ctl_t *ctl, int argc, char **argv);
 int ctl_partner_data_use(ctl_t *ctl, int argc, char **argv);
 
 int ctl_key_create(ctl_t *ctl, int argc, char **argv);

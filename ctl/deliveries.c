@@ -472,7 +472,7 @@ ctl_print_status(ctl_delivery_t *d, const es_endpoint_t *endpoint)
     es_endpoint_status_query_t   q = {
         .store = d->ctl->store, .feeds = &d->feeds,
         .endpoint = endpoint->number, .revision = endpoint->revision,
-        .paused = endpoint->paused, .disabled = endpoint->partner->disabled,
+        .paused = endpoint->paused, .disabled = es_endpoint_disabled(endpoint),
         .figures = true
     };
 

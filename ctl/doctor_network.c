@@ -367,7 +367,7 @@ ctl_doctor_network(ctl_doctor_t *d)
 
     for (i = 0; i < n; i++) {
         if (!ctl_doctor_wants(d, &endpoints[i]) || endpoints[i].paused
-            || endpoints[i].partner->disabled)
+            || es_endpoint_disabled(&endpoints[i]))
         {
             continue;
         }

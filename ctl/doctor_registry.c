@@ -183,7 +183,7 @@ ctl_doctor_state(ctl_doctor_t *d, const es_endpoint_t *endpoint)
     rc = es_endpoint_facts_read(d->ctl->store, endpoint->number,
                                 endpoint->revision, &facts);
     facts.paused = endpoint->paused;
-    facts.disabled = endpoint->partner->disabled;
+    facts.disabled = es_endpoint_disabled(endpoint);
     state = es_endpoint_state(&facts);
 
     if ((rc != ES_OK && rc != ES_NOT_FOUND) || state == ES_STATE_ACTIVE

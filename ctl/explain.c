@@ -99,6 +99,14 @@ ctl_explain_record(ctl_explain_t *x)
                          e->partner->name.data);
     }
 
+    if (e->gated) {
+        finding = ctl_explain_add(x, "disabled", NULL, "the partner %s has "
+                                  "not the flag %s", e->partner->name.data,
+                                  e->flag.data);
+        ctl_finding_next(finding, "eventsyncctl partner change %s "
+                         "--flags=%s=on", e->partner->name.data, e->flag.data);
+    }
+
     if (e->paused) {
         finding = ctl_explain_add(x, "paused", NULL, "the endpoint is paused, "
                                   "and its events wait");
@@ -384,7 +392,7 @@ ctl_explain_state(const ctl_explain_t *x, es_rc_t *rc)
                                  x->endpoint->revision, &facts);
     *rc = *rc == ES_NOT_FOUND ? ES_OK : *rc;
     facts.paused = x->endpoint->paused;
-    facts.disabled = x->endpoint->partner->disabled;
+    facts.disabled = es_endpoint_disabled(x->endpoint);
 
     return es_endpoint_state_name(es_endpoint_state(&facts));
 }

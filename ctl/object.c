@@ -229,7 +229,8 @@ ctl_object_print(ctl_t *ctl, es_kind_t kind, const char *name, bool as_json)
     static const char  *const  shown[][CTL_SHOWN + 1] = {
         [ES_KIND_PARTNER] = { "feeds", "publish", "disabled" },
         [ES_KIND_ENDPOINT] = { "partner", "url", "feeds" },
-        [ES_KIND_FEED] = { "schema", "revision", "created" }
+        [ES_KIND_FEED] = { "schema", "revision", "created" },
+        [ES_KIND_FLAG] = { "partners" }
     };
 
     es = es_registry_get(ctl->store, kind, es_str(name), &buf);

@@ -24,6 +24,7 @@ int ctl_object_result(ctl_t *ctl, es_kind_t kind, const char *name);
 /* Sets the member `allow_from` to what the option says; NULL sets nothing.
    "any" removes the list.  An empty text is CTL_USAGE with a message, because
    it comes more likely from an empty shell variable. */
+int ctl_flags_member(const char *text, json_t *object);
 int ctl_allow_from(const char *text, json_t *object);
 
 /* Prints the name and some members of a record, without the end of the line.

@@ -29,6 +29,7 @@ typedef struct {
     const char  *addresses;
     const char  *ports;
     const char  *from;
+    const char  *flags;
     const char  *fields;
     const char  *encryption_key;
     const char  *limit[ES_POLICIES];
@@ -158,6 +159,7 @@ ctl_partner_args(ctl_t *ctl, int *argc, char **argv, ctl_partner_args_t *a)
         { "allow-addresses", &a->addresses },
         { "allow-ports", &a->ports },
         { "allow-from", &a->from },
+        { "flags", &a->flags },
         { "fields", &a->fields },
         { "encryption-key", &a->encryption_key },
         { "disabled", &a->disabled },
@@ -338,6 +340,10 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
     *rc = ctl_allow_from(a->from, object);
 
     if (*rc == CTL_OK) {
+        *rc = ctl_flags_member(a->flags, object);
+    }
+
+    if (*rc == CTL_OK) {
         *rc = ctl_partner_fields(a, object);
     }
 
@@ -362,7 +368,8 @@ ctl_partner_record(const ctl_partner_args_t *a, int *rc)
 }
 
 
-/* A change replaces `limits` and `quotas` as a whole, so that members without
+/* A change replaces `limits`, `quotas` and `flags` as a whole, so that members
+   without
    an option are copied from the stored record. */
 
 static int
@@ -533,6 +540,10 @@ ctl_partner_write(ctl_t *ctl, int argc, char **argv, bool change)
 
     if (rc == CTL_OK) {
         rc = ctl_partner_kept(ctl, argv[0], object, "quotas");
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_partner_kept(ctl, argv[0], object, "flags");
     }
 
     if (rc != CTL_OK) {

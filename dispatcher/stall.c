@@ -558,7 +558,7 @@ esd_stalls_tick(esd_dispatcher_t *d, esd_target_t *target)
     if (target->conf->paused
         || target->stopped
         || target->unverified
-        || target->conf->partner->disabled)
+        || es_endpoint_disabled(target->conf))
     {
         return;
     }

@@ -381,14 +381,15 @@ esd_lane_begin(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target,
 }
 
 
-/* True: neither the record nor the partner's has changed since the endpoint was
-   joined to its feeds. */
+/* True: neither the record, nor the partner's, nor whether it has the flag has
+   changed since the endpoint was joined to its feeds. */
 
 static bool
 esd_target_joined(const esd_target_t *target)
 {
     return target->revision == target->conf->revision
            && target->partner_revision == target->conf->partner->revision
+           && target->gated == target->conf->gated
            && target->locked == target->conf->locked;
 }
 
@@ -399,6 +400,7 @@ esd_target_joins(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
     size_t  i;
 
     target->partner_revision = target->conf->partner->revision;
+    target->gated = target->conf->gated;
 
     for (i = 0; i < d->nsources; i++) {
         if (d->sources[i] != NULL) {

@@ -94,6 +94,7 @@ struct esd_target {
     TAILQ_ENTRY(esd_target)  in_testing;
     esd_clearing_job_t    *job;        /* see clearing.c; or NULL */
     esd_token_t            token;
+    bool                   gated;      /* as `conf` was at the last join */
     es_stall_t             stall;      /* why nothing is sent to it */
     es_certificates_t      certificates;
     int64_t                handshake_us[ES_CERTS]; /* monotonic: the last full
@@ -116,7 +117,7 @@ esd_target_allowed(const esd_target_t *target)
     return !target->stopped
            && !target->conf->paused
            && target->nsigners > 0
-           && !partner->disabled
+           && !es_endpoint_disabled(target->conf)
            && (partner->data_use.expires_ms == 0
                || !es_partner_ended(partner, es_clock_ms()));
 }

@@ -158,7 +158,7 @@ ngx_http_eventsync_admit(ngx_http_eventsync_ctx_t *ctx)
         }
     }
 
-    return NGX_OK;
+    return ngx_http_eventsync_flag(ctx);
 }
 
 

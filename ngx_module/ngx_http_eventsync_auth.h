@@ -70,6 +70,7 @@ ngx_int_t ngx_http_eventsync_peer_admit(ngx_http_eventsync_ctx_t *ctx);
 ngx_msec_t ngx_http_eventsync_until(ngx_http_eventsync_ctx_t *ctx,
     ngx_msec_t time);
 ngx_int_t ngx_http_eventsync_registry(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_flag(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_permit(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_narrow(ngx_http_eventsync_ctx_t *ctx,
     es_narrow_t *narrow);

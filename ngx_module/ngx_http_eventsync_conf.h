@@ -91,6 +91,8 @@ struct ngx_http_eventsync_loc_conf_s {
     ngx_uint_t                        prefix_set; /* by eventsync_prefix */
 
     ngx_uint_t                        auth;
+    ngx_str_t                         flag;       /* that a partner must have;
+                                                     empty: none */
     ngx_http_eventsync_limit_conf_t   limit;
 
     es_jwt_keys_t                    *token_keys; /* NULL: no tokens */
@@ -153,6 +155,10 @@ char *ngx_http_eventsync_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_deprecated_directive(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_eventsync_flag_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_eventsync_flag_check(ngx_conf_t *cf,
+    ngx_http_eventsync_loc_conf_t *conf);
 char *ngx_http_eventsync_token_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_token_keys_directive(ngx_conf_t *cf,

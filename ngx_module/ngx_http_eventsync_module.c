@@ -364,6 +364,13 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
       0,
       NULL },
 
+    { ngx_string("eventsync_flag"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_eventsync_flag_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("eventsync_backfill_heartbeat"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -501,6 +508,7 @@ ngx_http_eventsync_create_loc_conf(ngx_conf_t *cf)
      *     conf->serves_line = 0;
      *     conf->prefix = { 0, NULL };
      *     conf->prefix_set = 0;
+     *     conf->flag = { 0, NULL };
      *     conf->token_keys = NULL;
      *     conf->issuers = NULL;
      *     conf->token_file = NULL;
@@ -558,6 +566,7 @@ ngx_http_eventsync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_event, prev->max_event, 256 * 1024);
     ngx_conf_merge_uint_value(conf->cache, prev->cache,
                               NGX_HTTP_EVENTSYNC_CACHE_PRIVATE);
+    ngx_conf_merge_str_value(conf->flag, prev->flag, "");
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
     ngx_conf_merge_ptr_value(conf->deprecated, prev->deprecated, NULL);
     ngx_conf_merge_ptr_value(conf->tombstones, prev->tombstones,
@@ -614,7 +623,8 @@ ngx_http_eventsync_enable(ngx_conf_t *cf, ngx_http_eventsync_loc_conf_t *conf)
     clcf->handler = ngx_http_eventsync_handler;
 
     if (ngx_http_eventsync_prefix_check(cf, conf) != NGX_CONF_OK
-        || ngx_http_eventsync_peer_check(cf, conf) != NGX_CONF_OK)
+        || ngx_http_eventsync_peer_check(cf, conf) != NGX_CONF_OK
+        || ngx_http_eventsync_flag_check(cf, conf) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }

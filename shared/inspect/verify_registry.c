@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "inspect/verify.h"
+#include "registry/flags.h"
 #include "registry/field_lists.h"
 #include "registry/member.h"
 #include "registry/object.h"
@@ -111,6 +112,21 @@ es_registry_fields(es_registry_walk_t *w, json_t *object)
     es_pool_free(&pool);
 
     return rc;
+}
+
+
+static void
+es_registry_flag(es_registry_walk_t *w, json_t *object)
+{
+    es_flag_t      flag;
+    es_pool_t      pool = { 0 };
+    es_problem_t   problem = { 0 };
+
+    if (es_flag_decode(object, &pool, &flag, &problem) != ES_OK) {
+        es_registry_fault(w, problem.detail);
+    }
+
+    es_pool_free(&pool);
 }
 
 
@@ -231,6 +247,9 @@ es_registry_record(es_registry_walk_t *w, const MDB_val *key,
 
     if (!json_is_object(object) || !es_object_name_ok(w->kind, w->name)) {
         es_registry_fault(w, "the record is damaged");
+
+    } else if (w->kind == ES_KIND_FLAG) {
+        es_registry_flag(w, object);
 
     } else if (w->kind != ES_KIND_PARTNER) {
         es_registry_has_partner(w, object, value->mv_size);

@@ -50,7 +50,7 @@ es_watched_endpoints(const es_registry_t *registry, es_watched_list_t *w)
         watched = &w->list[endpoints[i].number];
         watched->endpoint = &endpoints[i];
         watched->facts.paused = endpoints[i].paused;
-        watched->facts.disabled = endpoints[i].partner->disabled;
+        watched->facts.disabled = es_endpoint_disabled(&endpoints[i]);
     }
 
     return ES_OK;

@@ -25,6 +25,8 @@
 #include "manage/partner_status.h"
 #include "manage/polls_report.h"
 #include "registry/origin.h"
+#include "registry/flags.h"
+#include "registry/record.h"
 #include "registry/registry.h"
 #include "store/txn.h"
 
@@ -37,6 +39,7 @@ typedef struct {
     json_t                     *endpoints;
     json_t                     *read;      /* the feeds that it may read */
     json_t                     *deprecations;
+    json_t                     *flags;
     json_t                     *data_use;      /* the agreement, or NULL */
     json_t                     *list;      /* deliveries of one endpoint */
     uint32_t                    endpoint;  /* its number */
@@ -355,30 +358,41 @@ es_overview_feeds(es_overview_t *o)
 }
 
 
-/* The agreement is the partner's: a credential for some feeds is not told. */
+/* What the partner's record says.  A credential for some feeds is not told of
+   the data-use agreement, which is the partner's. */
 
 static es_rc_t
-es_overview_data_use(es_overview_t *o)
+es_overview_partner(es_overview_t *o)
 {
-    es_rc_t    rc;
-    json_t    *object;
-    es_buf_t   text = { 0 };
-
-    if (!o->whole) {
-        return ES_OK;
-    }
+    json_t        *object;
+    es_rc_t        rc;
+    es_buf_t       text = { 0 };
+    es_pool_t      pool = { 0 };
+    es_partner_t   partner = { .name = o->q->partner };
 
     rc = es_registry_get(o->store, ES_KIND_PARTNER, o->q->partner, &text);
-
-    if (rc == ES_OK) {
-        object = json_loadb(text.data, text.len, 0, NULL);
-        o->data_use = json_incref(json_object_get(object, "data_use"));
-        json_decref(object);
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
     }
 
+    object = json_loadb(text.data, text.len, 0, NULL);
+
+    rc = json_is_object(object)
+         ? es_partner_decode(object, &pool, &partner, NULL) : ES_CORRUPT;
+
+    if (rc == ES_OK) {
+        rc = es_flags_report(o->store, &partner, o->flags);
+    }
+
+    if (rc == ES_OK && o->whole) {
+        o->data_use = json_incref(json_object_get(object, "data_use"));
+    }
+
+    json_decref(object);
+    es_pool_free(&pool);
     es_buf_free(&text);
 
-    return rc == ES_NOT_FOUND ? ES_OK : rc;
+    return rc == ES_INVALID ? ES_CORRUPT : rc;
 }
 
 
@@ -420,11 +434,12 @@ es_overview_print(es_overview_t *o, int64_t seen_ms, es_buf_t *out)
     json_t  *answer;
     es_rc_t  rc;
 
-    answer = json_pack("{s:o, s:o, s:O, s:O, s:O}",
+    answer = json_pack("{s:o, s:o, s:O, s:O, s:O, s:O}",
                        "time", es_overview_time(o->now_ms),
                        "dispatcher", es_overview_time(seen_ms),
                        "endpoints", o->endpoints, "feeds", o->read,
-                       "deprecations", o->deprecations);
+                       "deprecations", o->deprecations,
+                       "flags", o->flags);
 
     if (o->data_use != NULL) {
         (void) json_object_set(answer, "data_use", o->data_use);
@@ -454,6 +469,7 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     o.endpoints = json_array();
     o.read = json_array();
     o.deprecations = json_array();
+    o.flags = json_array();
 
     rc = es_report_feeds_load(store, &o.feeds);
 
@@ -476,7 +492,7 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     }
 
     if (rc == ES_OK) {
-        rc = es_overview_data_use(&o);
+        rc = es_overview_partner(&o);
     }
 
     if (rc == ES_OK) {
@@ -488,6 +504,7 @@ es_partner_status(es_store_t *store, const es_partner_status_t *q,
     json_decref(o.endpoints);
     json_decref(o.read);
     json_decref(o.deprecations);
+    json_decref(o.flags);
     json_decref(o.data_use);
 
     return rc;

@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "keys/apikey.h"
 #include "registry/access.h"
+#include "registry/flags.h"
 #include "registry/object.h"
 #include "registry/record.h"
 #include "registry/unchanged.h"
@@ -48,6 +49,9 @@ struct es_access {
     uint64_t            changes;
     bool                records;   /* `used` is open */
     es_used_keys_t      used;
+    es_pool_t           flags_pool;
+    es_flags_t          flags;
+    uint64_t            flags_same;    /* when they were read; 0: never */
     es_access_entry_t  *slots[ES_ACCESS_SLOTS];
 };
 
@@ -94,6 +98,7 @@ es_access_free(es_access_t *access)
         es_used_keys_close(&access->used);
     }
 
+    es_pool_free(&access->flags_pool);
     free(access);
 }
 
@@ -486,4 +491,58 @@ es_access_find_partner(es_access_t *access, es_str_t name,
 
     return es_access_lend(access, known ? NULL : es_access_read_partner, name,
                           slot, key);
+}
+
+
+/* Reads the flags once for each state of the records that are no endpoints. */
+
+static es_rc_t
+es_access_read_flags(es_access_t *access)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+
+    rc = es_env_read_begin(access->store->registry, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_access_look(access, txn);
+
+    if (rc == ES_OK && access->same != access->flags_same) {
+        es_pool_free(&access->flags_pool);
+        memset(&access->flags_pool, 0, sizeof(access->flags_pool));
+        access->flags_same = 0;
+
+        rc = es_flags_load(access->store, txn, &access->flags_pool,
+                           &access->flags);
+    }
+
+    es_env_read_end(access->store->registry, txn);
+
+    if (rc == ES_OK) {
+        access->flags_same = access->same;
+    }
+
+    return rc;
+}
+
+
+es_rc_t
+es_access_flag(es_access_t *access, const es_key_t *key, es_str_t flag,
+    bool *on)
+{
+    es_rc_t  rc;
+
+    if (access->flags_same == 0 || access->flags_same != access->same) {
+        rc = es_access_read_flags(access);
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    *on = es_flag_on(&access->flags, key->partner, flag);
+
+    return ES_OK;
 }

@@ -46,6 +46,11 @@ es_rc_t es_access_find(es_access_t *access, const char *id,
     const es_key_t **key);
 void es_access_release(const es_key_t *key);
 
+/* Whether the key's partner has a flag (flags.h), as they are stored now.
+   Other outcomes than ES_OK: it cannot be read. */
+es_rc_t es_access_flag(es_access_t *access, const es_key_t *key,
+    es_str_t flag, bool *on);
+
 #define ES_ACCESS_USE_MS  (3600 * 1000)
 
 /* From now on es_access_use() records uses (used_keys.h).  Outcomes are those

@@ -182,7 +182,12 @@ const es_endpoint_member_t  es_endpoint_members[] = {
       .access = ES_MEMBER_OPERATOR, .min = 1, .max = 65535,
       .take = es_take_allow_ports, .preset = "none", .option = "allow-ports",
       .usage = "N,...",
-      .about = "ports below 1024, likewise" }
+      .about = "ports below 1024, likewise" },
+
+    { .name = "flag", .type = ES_MEMBER_TEXT, .access = ES_MEMBER_OPERATOR,
+      .field = offsetof(es_endpoint_t, flag), .check = es_flag_check,
+      .preset = "none", .option = "flag", .usage = "FLAG",
+      .about = "it is sent nothing unless its partner has the flag" }
 };
 
 _Static_assert(sizeof(es_endpoint_members) / sizeof(es_endpoint_members[0])

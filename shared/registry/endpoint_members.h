@@ -17,7 +17,7 @@
 #include "registry/member.h"
 #include "registry/registry.h"
 
-#define ES_ENDPOINT_MEMBERS  32
+#define ES_ENDPOINT_MEMBERS  33
 
 /* The type in JSON, and how a text on the command line becomes a value. */
 typedef enum {
@@ -104,5 +104,6 @@ es_rc_t es_take_simulate(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_client_cert_check(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_client_key_check(es_record_t *r, es_endpoint_t *out);
 es_rc_t es_ca_file_check(es_record_t *r, es_endpoint_t *out);
+es_rc_t es_flag_check(es_record_t *r, es_endpoint_t *out);
 
 #endif /* ES_ENDPOINT_MEMBERS_H */

@@ -7,6 +7,7 @@
 
 #include "registry/endpoint_members.h"
 #include "registry/member.h"
+#include "registry/object.h"
 #include "registry/registry.h"
 
 const uint32_t  es_schedule_default_ms[10] = {
@@ -152,4 +153,12 @@ es_batch_wait_check(es_record_t *r, es_endpoint_t *out)
 {
     return out->batch_wait_ms == 0 || out->batch > 1
            ? ES_OK : es_fault(r, "/batch_wait", "requires \"batch\"");
+}
+
+
+es_rc_t
+es_flag_check(es_record_t *r, es_endpoint_t *out)
+{
+    return out->flag.data == NULL || es_object_name_ok(ES_KIND_FLAG, out->flag)
+           ? ES_OK : es_fault(r, "/flag", "must be the name of a flag");
 }

@@ -17,6 +17,7 @@
 #include "keys/keyring.h"
 #include "log/chunk.h"
 #include "registry/dashboard_link.h"
+#include "registry/flags.h"
 #include "registry/object.h"
 #include "registry/record.h"
 #include "registry/registry.h"
@@ -36,6 +37,7 @@ struct es_registry {
     uint64_t        identity;              /* of the store */
     bool            plain;                 /* it allows plain secrets */
     es_pool_t       pool;
+    es_flags_t      flags;
     size_t          npartners;
     es_partner_t   *partners;
     size_t          nkeys;
@@ -157,6 +159,9 @@ es_load_endpoint(es_registry_t *registry, size_t i, es_str_t name,
     }
 
     endpoint->partner = es_registry_partner(registry, partner);
+    endpoint->gated = endpoint->partner != NULL && endpoint->flag.data != NULL
+                      && !es_flag_on(&registry->flags, endpoint->partner,
+                                     endpoint->flag);
 
     return endpoint->partner != NULL
            ? es_field_lists_pair(&endpoint->fields, &endpoint->partner->fields,
@@ -362,6 +367,10 @@ es_load(es_store_t *store, const es_keyring_t *ring, bool endpoints,
                                    &cursor));
     if (rc == ES_OK) {
         rc = es_load_access(registry, cursor);
+
+        if (rc == ES_OK && endpoints) {
+            rc = es_flags_load(store, txn, &registry->pool, &registry->flags);
+        }
 
         if (rc == ES_OK && endpoints) {
             rc = es_load_endpoints(registry, cursor);
@@ -608,9 +617,16 @@ es_key_valid(const es_key_t *key, int64_t now_ms)
 
 
 bool
+es_endpoint_disabled(const es_endpoint_t *endpoint)
+{
+    return endpoint->partner->disabled || endpoint->gated;
+}
+
+
+bool
 es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed)
 {
-    return !endpoint->partner->disabled && es_endpoint_lists(endpoint, feed);
+    return !es_endpoint_disabled(endpoint) && es_endpoint_lists(endpoint, feed);
 }
 
 

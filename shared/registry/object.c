@@ -30,9 +30,20 @@ es_kind_name(es_kind_t kind)
         return "endpoint";
     case ES_KIND_FEED:
         return "feed";
+    case ES_KIND_FLAG:
+        return "flag";
     }
 
     return "";
+}
+
+
+/* "feed" and "flag" begin alike. */
+
+char
+es_kind_letter(es_kind_t kind)
+{
+    return kind == ES_KIND_FLAG ? 'l' : es_kind_name(kind)[0];
 }
 
 
@@ -63,11 +74,11 @@ es_object_kind(const MDB_val *key, es_kind_t *kind)
     size_t  i;
 
     static const es_kind_t  kinds[] = {
-        ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT
+        ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT, ES_KIND_FLAG
     };
 
     for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (es_kind_name(kinds[i])[0] == *(const char *) key->mv_data) {
+        if (es_kind_letter(kinds[i]) == *(const char *) key->mv_data) {
             *kind = kinds[i];
             return true;
         }
@@ -82,7 +93,7 @@ es_object_key(es_kind_t kind, es_str_t name, char buf[ES_OBJECT_KEY_MAX])
 {
     MDB_val  key;
 
-    buf[0] = es_kind_name(kind)[0];
+    buf[0] = es_kind_letter(kind);
     key.mv_data = buf;
     key.mv_size = 1;
 
@@ -173,7 +184,7 @@ es_objects_each(MDB_cursor *cursor, es_kind_t kind, es_str_t after,
     es_rc_t   result;
     es_str_t  name, text;
 
-    letter = es_kind_name(kind)[0];
+    letter = es_kind_letter(kind);
 
     for (rc = es_object_after(cursor, kind, after, &key, &data);
          rc == 0 && *(const char *) key.mv_data == letter;

@@ -14,13 +14,14 @@
 
 #define ES_OBJECT_KEY_MAX  (1 + ES_FEED_MAX)
 
-/* The kind as a word.  Its first letter is the letter of the database key. */
+/* The kind as a word, and the letter of the database key. */
 const char *es_kind_name(es_kind_t kind);
+char es_kind_letter(es_kind_t kind);
 
 bool es_object_name_ok(es_kind_t kind, es_str_t name);
 
-/* The kind of the record under a database key, for partners, keys and
-   endpoints. False: the record is of another kind, or is one of the catalogue.
+/* The kind of the record under a database key, for partners, keys, endpoints
+   and flags. False: the record is of another kind, or is one of the catalogue.
    */
 bool es_object_kind(const MDB_val *key, es_kind_t *kind);
 

@@ -25,6 +25,7 @@ es_kind_owned(es_kind_t kind)
         return true;
     case ES_KIND_PARTNER:
     case ES_KIND_FEED:
+    case ES_KIND_FLAG:
         return false;
     }
 
@@ -49,7 +50,7 @@ es_partner_index_make(es_kind_t kind, es_str_t partner, es_str_t name,
     MDB_val   key;
 
     p = buf;
-    *p++ = es_kind_name(kind)[0];
+    *p++ = es_kind_letter(kind);
 
     if (partner.len > 0 && partner.len <= ES_FEED_MAX) {
         memcpy(p, partner.data, partner.len);

@@ -22,6 +22,7 @@
 #include "registry/allow_from.h"
 #include "registry/endpoint_members.h"
 #include "registry/exceptions.h"
+#include "registry/flags.h"
 #include "registry/member.h"
 #include "registry/record.h"
 #include "registry/registry.h"
@@ -33,7 +34,7 @@
 static const char  *const  es_partner_members[] = {
     "feeds", "publish", "limits", "quotas", "disabled", "operations",
     "allow_http", "allow_addresses", "allow_ports", "allow_from", "fields",
-    "encryption_key", "data_use", NULL
+    "encryption_key", "data_use", "flags", NULL
 };
 
 static const char  *const  es_key_members[] = {
@@ -83,6 +84,8 @@ es_member_known(es_kind_t kind, const char *name)
         return es_endpoint_member(name) != NULL;
     case ES_KIND_FEED:
         return es_listed(es_feed_members, name);
+    case ES_KIND_FLAG:
+        return strcmp(name, "partners") == 0;
     }
 
     return false;
@@ -352,7 +355,8 @@ es_partner_decode(json_t *object, es_pool_t *pool, es_partner_t *out,
         || (rc = es_take_operations(&r, out)) != ES_OK
         || (rc = es_take_exceptions(&r, &out->exceptions)) != ES_OK
         || (rc = es_take_allow_from(&r, &out->allow_from)) != ES_OK
-        || (rc = es_take_data_use(&r, out)) != ES_OK)
+        || (rc = es_take_data_use(&r, out)) != ES_OK
+        || (rc = es_take_flags(&r, &out->flags)) != ES_OK)
     {
         return rc;
     }

@@ -278,7 +278,7 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
     es_rc_t   rc;
     uint64_t  number = 0, revision = 1;
 
-    if (w->kind != ES_KIND_FEED) {
+    if (w->kind != ES_KIND_FEED && w->kind != ES_KIND_FLAG) {
         rc = es_object_number(w, txn, object, &number, &revision);
         if (rc != ES_OK) {
             return rc;

@@ -66,6 +66,17 @@ typedef struct {
     int64_t        expires_ms;       /* access ends then */
 } es_data_use_t;
 
+/* What a partner's record says of flags, whatever their percentage is. */
+typedef struct {
+    es_str_t  name;
+    bool      on;
+} es_partner_flag_t;
+
+typedef struct {
+    size_t              n;
+    es_partner_flag_t  *list;
+} es_partner_flags_t;
+
 typedef struct {
     es_str_t       name;             /* as a feed's name */
     uint32_t       number;           /* small, dense, never reused; its slot in
@@ -74,6 +85,7 @@ typedef struct {
     bool           disabled;         /* also: its agreement had ended when the
                                         registry was loaded */
     es_data_use_t  data_use;
+    es_partner_flags_t  flags;
     es_patterns_t  feeds;            /* that it may read */
     es_patterns_t  publish;          /* that it may publish to */
     bool           limited[ES_POLICIES];    /* false: the location's default */
@@ -219,6 +231,10 @@ typedef struct {
     es_str_t             client_key;
     es_str_t             ca_file;
     es_exceptions_t      exceptions;      /* besides those of the partner */
+    es_str_t             flag;            /* that the partner must have; none:
+                                             data is NULL */
+    bool                 gated;           /* it had not, when the registry was
+                                             loaded */
     es_field_lists_t     fields;          /* use es_endpoint_fields() */
 } es_endpoint_t;
 
@@ -320,8 +336,13 @@ const es_fields_t *es_partner_fields(const es_partner_t *partner,
 const es_fields_t *es_endpoint_fields(const es_endpoint_t *endpoint,
     es_str_t feed);
 
+/* True if nothing is sent to the endpoint because of its partner: that is
+   disabled, or lacks the endpoint's flag. */
+bool es_endpoint_disabled(const es_endpoint_t *endpoint);
+
 /* True if the endpoint is sent the feed's events: its `feeds` match, and its
-   partner may read the feed and is not disabled.  Ignores `paused`. */
+   partner may read the feed and es_endpoint_disabled() is false.  Ignores
+   `paused`. */
 bool es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed);
 
 /* The same, but also true if the partner is disabled: the endpoint keeps its
@@ -341,7 +362,8 @@ bool es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed);
  * ES_QUOTA: the partner has as much as it may; the problem names the quota.
  */
 typedef enum {
-    ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT, ES_KIND_FEED
+    ES_KIND_PARTNER, ES_KIND_KEY, ES_KIND_ENDPOINT, ES_KIND_FEED,
+    ES_KIND_FLAG               /* flags.h */
 } es_kind_t;
 
 es_rc_t es_registry_create(es_store_t *store, es_kind_t kind, es_str_t name,

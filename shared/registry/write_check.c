@@ -18,6 +18,7 @@
 #include "registry/access.h"
 #include "registry/dashboard_link.h"
 #include "registry/object.h"
+#include "registry/flags.h"
 #include "registry/operations.h"
 #include "registry/partner_index.h"
 #include "registry/record.h"
@@ -152,6 +153,34 @@ es_encryption_key_there(es_write_t *w, MDB_txn *txn, es_str_t name,
 }
 
 
+/* A reader takes no more than ES_FLAGS_MAX. */
+
+static es_rc_t
+es_write_check_flag(es_write_t *w, MDB_txn *txn, json_t *object,
+    es_pool_t *pool)
+{
+    es_rc_t     rc;
+    es_flag_t   flag;
+    es_flags_t  flags;
+
+    rc = es_flag_decode(object, pool, &flag, w->problem);
+
+    if (rc != ES_OK || w->op != ES_OP_CREATE) {
+        return rc;
+    }
+
+    rc = es_flags_load(w->store, txn, pool, &flags);
+
+    if (rc == ES_OK && flags.n >= ES_FLAGS_MAX) {
+        rc = es_problem_set(w->problem, ES_INVALID, -1, NULL, "there are %u "
+                            "flags already, and no more are read",
+                            ES_FLAGS_MAX);
+    }
+
+    return rc;
+}
+
+
 static es_rc_t
 es_endpoint_admit(es_write_t *w, MDB_txn *txn, es_str_t partner,
     const es_endpoint_t *endpoint)
@@ -175,6 +204,27 @@ es_endpoint_admit(es_write_t *w, MDB_txn *txn, es_str_t partner,
 }
 
 
+static es_rc_t
+es_write_check_partner(es_write_t *w, MDB_txn *txn, json_t *object,
+    es_pool_t *pool)
+{
+    es_rc_t       rc;
+    es_partner_t  partner = { 0 };
+
+    rc = es_partner_decode(object, pool, &partner, w->problem);
+
+    if (rc == ES_OK && partner.fields.unreadable) {
+        return ES_INVALID;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_encryption_key_works(w, &partner);
+    }
+
+    return rc == ES_OK ? es_operations_admit(w, txn, &partner) : rc;
+}
+
+
 es_rc_t
 es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
 {
@@ -182,7 +232,6 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
     es_key_t        key;
     es_pool_t       pool;
     es_str_t        partner;
-    es_partner_t    record;
     es_endpoint_t   endpoint;
     es_feed_rule_t  rule;
 
@@ -191,17 +240,7 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
     switch (w->kind) {
 
     case ES_KIND_PARTNER:
-        memset(&record, 0, sizeof(record));
-        rc = es_partner_decode(object, &pool, &record, w->problem);
-        if (rc == ES_OK && record.fields.unreadable) {
-            rc = ES_INVALID;
-        }
-        if (rc == ES_OK) {
-            rc = es_encryption_key_works(w, &record);
-        }
-        if (rc == ES_OK) {
-            rc = es_operations_admit(w, txn, &record);
-        }
+        rc = es_write_check_partner(w, txn, object, &pool);
         break;
 
     case ES_KIND_KEY:
@@ -221,6 +260,10 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
     case ES_KIND_FEED:
         memset(&rule, 0, sizeof(rule));
         rc = es_feed_rule_decode(object, &pool, &rule, w->problem);
+        break;
+
+    case ES_KIND_FLAG:
+        rc = es_write_check_flag(w, txn, object, &pool);
         break;
 
     case ES_KIND_ENDPOINT:

@@ -88,6 +88,9 @@ sub good {
     is(json('partner data-use', ['name', 'data_use'], 'acme', '--feeds=orders',
         '--purpose=invoices', '--expires=2099-01-01T00:00:00Z'
         )->{data_use}{purpose}, 'invoices', 'its agreement');
+    is(json('flag set', ['name', 'partners'], 'sse', '10%')->{partners}, '10%', 'a flag');
+    is((json('flag list', ['name', 'partners']))[0]{name}, 'sse', 'the flags');
+    json('flag remove', ['name', 'removed'], 'sse');
     json('partner list', ['name']);
     json('partner show', ['name', 'feeds'], 'acme');
 

@@ -504,7 +504,8 @@ my $doc = do {
 };
 my %default = $doc =~ /^\| Default: \| `eventsync_(\w+) ([^`]+);` \|$/mg;
 is_deeply([ sort keys %default ], [qw(auth authorize backfill
-    backfill_heartbeat cache catalogue checkpoints cors dashboard deprecated endpoints feeds health
+    backfill_heartbeat cache catalogue checkpoints cors dashboard deprecated endpoints
+    feeds flag health
     limit_dry_run max_event metrics openapi operator otlp pages poll poll_limit poll_wait_max
     publish ratelimit_headers ready_dispatcher snapshot sse sse_heartbeat sse_max_time
     status token token_lifetime tombstones)],

@@ -11,6 +11,7 @@
 #include "open/open.h"
 #include "registry/control_request.h"
 #include "registry/endpoint_members.h"
+#include "registry/flags.h"
 #include "registry/registry.h"
 #include "registry/values.h"
 #include "store/plain_secrets.h"
@@ -195,6 +196,44 @@ test_data_use(void)
     wrong(ES_KIND_PARTNER, "", "\"feeds\":[\"a\",\"a*\"],\"data_use\":{"
           "\"purpose\":\"x\",\"feeds\":[\"a\"],"
           "\"expires\":\"2099-01-01T00:00:00Z\"}", "/feeds/1");
+}
+
+
+static void
+test_flags(void)
+{
+    char      name[16];
+    unsigned  i, bad;
+
+    wrong(ES_KIND_FLAG, "", "\"partners\":\"0%\"", "/partners");
+    wrong(ES_KIND_FLAG, "", "\"partners\":10", "/partners");
+    wrong(ES_KIND_FLAG, "", "\"partners\":\"on\",\"percent\":1", "/percent");
+    wrong(ES_KIND_PARTNER, "", "\"flags\":[]", "/flags");
+    wrong(ES_KIND_PARTNER, "", "\"flags\":{}", "/flags");
+    wrong(ES_KIND_PARTNER, "", "\"flags\":{\"a\":1}", "/flags/a");
+    wrong(ES_KIND_PARTNER, "", "\"flags\":{\"A\":true}", "/flags/A");
+
+    for (i = bad = 0; i < ES_FLAGS_MAX; i++) {
+        (void) snprintf(name, sizeof(name), "flag-%u", i);
+        bad += es_registry_create(store, ES_KIND_FLAG, es_str(name),
+                                  "{\"partners\":\"on\"}", NULL) != ES_OK;
+    }
+
+    ok(bad == 0, "as many flags as are read");
+    ok(es_registry_create(store, ES_KIND_FLAG, es_str("more"),
+                          "{\"partners\":\"on\"}", NULL)
+       == ES_INVALID, "and no more");
+    ok(es_registry_change(store, ES_KIND_FLAG, es_str("flag-9"),
+                          "{\"partners\":\"5%\"}", NULL)
+       == ES_OK, "one of them is changed");
+
+    for (i = 0; i < ES_FLAGS_MAX; i++) {
+        (void) snprintf(name, sizeof(name), "flag-%u", i);
+        bad += es_registry_remove(store, ES_KIND_FLAG, es_str(name), NULL)
+               != ES_OK;
+    }
+
+    ok(bad == 0, "all are removed");
 }
 
 
@@ -1070,6 +1109,7 @@ main(void)
     test_partner();
     test_allow_from();
     test_data_use();
+    test_flags();
     test_key();
     test_certificate();
     test_default_schedule();
