@@ -73,6 +73,7 @@
  *     attempt_log.c        logs attempts
  *     exporter.c           sends spans to a collector, in a thread
  *     fresh.c              compares deliveries with the feed's promise
+ *     redact.c             hides secrets that a receiver sends back
  *     recorder.c           writes delivery state, committed by a thread
  *     heads.c              signs the heads of the audit
  *     janitor.c            retention and dead readers, in a thread

@@ -56,6 +56,7 @@ main(int argc, char **argv)
         return 1;
     }
 
+    es_json_private();
     esd_service_init(&d->service);
     es_child_of_first();
 

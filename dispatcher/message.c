@@ -462,6 +462,8 @@ esd_message_end(esd_send_t *send, const esd_lane_t *lane)
 
     p = esd_message_about(send, lane, p);
 
+    send->own = own.len > 0 ? p : NULL;
+
     if (own.len > 0) {
         p = esd_put_bytes(p, own.data, own.len);
     }

@@ -40,6 +40,7 @@
 #include "log.h"
 #include "outcome.h"
 #include "recorder.h"
+#include "redact.h"
 #include "response.h"
 #include "send.h"
 #include "target.h"
@@ -161,7 +162,7 @@ esd_recorder_text(es_attempt_t *attempt, const char *text)
    the coding is stored instead. */
 
 static void
-esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
+esd_recorder_bytes(es_attempt_t *attempt, const esd_send_t *send)
 {
     const char  *coding;
 
@@ -191,6 +192,18 @@ esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
                                             sizeof(attempt->body),
                                             "(content-encoding: %.31s)",
                                             coding);
+}
+
+
+/* A receiver may answer with what it was sent, and the partner's readers of
+   attempts must not learn the secrets of the endpoint from that. */
+
+static void
+esd_recorder_body(es_attempt_t *attempt, const esd_send_t *send)
+{
+    esd_recorder_bytes(attempt, send);
+    esd_redact(send, attempt->body, attempt->body_len,
+               attempt->body_len == sizeof(attempt->body));
 }
 
 

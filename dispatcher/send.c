@@ -270,9 +270,19 @@ esd_send_destroy(esd_send_t *send)
     es_buf_free(&send->traces);
     es_buf_free(&send->ids);
     es_buf_free(&send->answer);
+
+    if (send->auth.data != NULL) {
+        explicit_bzero(send->auth.data, send->auth.cap);
+    }
+
     es_buf_free(&send->auth);
     free(send->items);
     free(send->events);
+
+    if (send->own != NULL) {
+        explicit_bzero(send->head, strlen(send->head));
+    }
+
     free(send);
     d->nsends--;
 }

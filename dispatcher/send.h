@@ -87,6 +87,8 @@ struct esd_send {
     es_buf_t                ids;       /* of the events, a NUL after each */
     es_buf_t                answer;    /* token, challenge: the body of it */
     es_buf_t                auth;      /* its copy of target->token.line */
+    const char             *own;       /* in `head`: the lines of the endpoint's
+                                          own headers; NULL: none */
     bool                    traced;    /* the request is part of a trace */
     es_trace_t              trace;     /* with the span of this attempt */
     es_buf_t                state;     /* the line of tracestate; else empty */

@@ -62,7 +62,6 @@ struct ngx_http_eventsync_store_s {
 
 typedef struct {
     ngx_array_t                       stores;     /* ..._store_t * */
-    ngx_uint_t                        secrets;    /* workers have keys */
     ngx_array_t                      *issuers;    /* of all servers; NULL:
                                                      none */
     ngx_http_eventsync_otlp_conf_t   *otlp;       /* NULL: off */

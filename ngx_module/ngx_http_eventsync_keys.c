@@ -57,7 +57,6 @@ ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
     ngx_str_t                       *value, path;
     es_problem_t                     problem;
     ngx_pool_cleanup_t              *cln;
-    ngx_http_eventsync_main_conf_t  *emcf;
 
     if (*keys != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -84,9 +83,6 @@ ngx_http_eventsync_keys_file(ngx_conf_t *cf, void **keys,
 
     cln->handler = free;
     cln->data = *keys;
-
-    emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_eventsync_module);
-    emcf->secrets = 1;
 
     return NGX_CONF_OK;
 }
@@ -117,9 +113,9 @@ ngx_http_eventsync_keys_use(ngx_conf_t *cf, ngx_http_eventsync_store_t *store,
 
 
 /*
- * Keeps the keys of a worker out of core dumps. nginx makes its workers
- * dumpable, so this must come after that. An operator who sets
- * "worker_rlimit_core" wants core dumps.
+ * Keeps secrets out of core dumps: the keys and tokens of clients in requests,
+ * and the keys of files. nginx makes its workers dumpable, so this must come
+ * after that. An operator who sets "worker_rlimit_core" wants core dumps.
  */
 
 void
@@ -132,14 +128,14 @@ ngx_http_eventsync_keys_private(ngx_cycle_t *cycle)
     emcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_eventsync_module);
 
-    if (!emcf->secrets) {
+    if (emcf->stores.nelts == 0) {
         return;
     }
 
     if (ccf->rlimit_core != NGX_CONF_UNSET) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "eventsync: because of \"worker_rlimit_core\", a core "
-                      "dump of a worker has the keys of key files");
+                      "dump of a worker has keys of clients and of files");
         return;
     }
 

@@ -5,6 +5,7 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/pool.h"
 
@@ -82,4 +83,17 @@ es_pool_free(es_pool_t *pool)
         pool->blocks = block->next;
         free(block);
     }
+}
+
+
+void
+es_pool_wipe(es_pool_t *pool)
+{
+    es_pool_block_t  *block;
+
+    for (block = pool->blocks; block != NULL; block = block->next) {
+        explicit_bzero(block->data, block->used);
+    }
+
+    es_pool_free(pool);
 }

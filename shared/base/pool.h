@@ -28,4 +28,7 @@ es_str_t es_pool_str(es_pool_t *pool, es_str_t text);
 
 void es_pool_free(es_pool_t *pool);
 
+/* The same for a pool with secrets, which it overwrites. */
+void es_pool_wipe(es_pool_t *pool);
+
 #endif /* ES_POOL_H */

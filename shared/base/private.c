@@ -6,6 +6,8 @@
  * dumpable can become so again when it changes its user.
  */
 
+#include <jansson.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -28,4 +30,21 @@ es_process_private(void)
 
     return setrlimit(RLIMIT_CORE, &none) == 0
            && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+
+static void
+es_json_wipe(void *p)
+{
+    if (p != NULL) {
+        explicit_bzero(p, malloc_usable_size(p));
+        free(p);
+    }
+}
+
+
+void
+es_json_private(void)
+{
+    json_set_alloc_funcs(malloc, es_json_wipe);
 }

@@ -18,4 +18,11 @@
  */
 bool es_process_private(void);
 
+/*
+ * Process-wide: from now on JSON values are wiped when they are freed, also
+ * those of libjose.  A program calls this before its first one; a library or an
+ * nginx module, which shares the process, must not.
+ */
+void es_json_private(void);
+
 #endif /* ES_PRIVATE_H */

@@ -82,7 +82,7 @@ es_registry_operations(es_registry_walk_t *w, json_t *object)
         rc = ES_OK;
     }
 
-    es_pool_free(&pool);
+    es_pool_wipe(&pool);
 
     return rc;
 }
@@ -109,7 +109,7 @@ es_registry_fields(es_registry_walk_t *w, json_t *object)
         es_registry_fault(w, problem.detail);
     }
 
-    es_pool_free(&pool);
+    es_pool_wipe(&pool);
 
     return rc;
 }

@@ -50,7 +50,7 @@ es_manage_sends(es_manage_ctx_t *m, const char *feed)
 
     json_decref(object);
     json_decref(owner);
-    es_pool_free(&pool);
+    es_pool_wipe(&pool);
 
     return sends;
 }

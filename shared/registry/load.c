@@ -459,7 +459,7 @@ es_registry_free(es_registry_t *registry)
         return;
     }
 
-    es_pool_free(&registry->pool);
+    es_pool_wipe(&registry->pool);
     free(registry);
 }
 

@@ -218,7 +218,7 @@ es_registry_rule_read(es_str_t text, es_feed_rule_t *rule)
          ? es_feed_rule_decode(object, &pool, rule, NULL) : ES_CORRUPT;
 
     json_decref(object);
-    es_pool_free(&pool);
+    es_pool_wipe(&pool);
 
     return rc;
 }

@@ -276,7 +276,7 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         break;
     }
 
-    es_pool_free(&pool);
+    es_pool_wipe(&pool);
 
     return rc;
 }
@@ -321,7 +321,7 @@ es_write_check_maker(es_write_t *w, MDB_txn *txn)
     }
 
     json_decref(object);
-    es_pool_free(&pool);
+    es_pool_wipe(&pool);
 
     return rc;
 }
