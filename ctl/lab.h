@@ -140,6 +140,9 @@ int ctl_lab_last_answer(ctl_lab_t *lab, int *status);
    is too old. */
 bool ctl_lab_poll_refused(const ctl_lab_t *lab);
 
+/* Says that the receiver does not listen; its value is LAB_WRONG. */
+int ctl_lab_silent(ctl_lab_t *lab);
+
 /* Runs verify-integration with the secret; `report` is its result. */
 int ctl_lab_verify(ctl_lab_t *lab, const char *secret, json_t **report);
 

@@ -254,6 +254,26 @@ ctl_lab_poll_refused(const ctl_lab_t *lab)
 }
 
 
+int
+ctl_lab_silent(ctl_lab_t *lab)
+{
+    int   status;
+    char  request[JUDGE_REQUEST], poll[JUDGE_REQUEST + 64] = "";
+
+    status = ctl_lab_last_poll(lab, request);
+
+    if (status >= 400) {
+        (void) snprintf(poll, sizeof(poll), ". Its last poll was answered with "
+                        "%d:%s", status, request);
+    }
+
+    return ctl_lab_wrong(lab, "mend the error that it has printed, and let it "
+                         "listen on 127.0.0.1 at the port in the variable PORT",
+                         "The receiver does not listen on port %u%s",
+                         (unsigned) lab->port, poll);
+}
+
+
 /* An event is missing.  A poll that was refused says more than the step can. */
 
 static int
@@ -300,9 +320,9 @@ ctl_lab_compare(ctl_lab_t *lab, const char *missing, const char *change)
         for (j = 0; j < i; j++) {
             if (list[i] == list[j]) {
                 return ctl_lab_wrong(lab, "store the id of each event that you "
-                                     "apply, or the cursor that you hold, and "
-                                     "answer 2xx to an event that you have "
-                                     "already",
+                                     "apply, or the cursor that you hold, on "
+                                     "disk, and answer 2xx to an event that "
+                                     "you have already",
                                      "The receiver has applied %s twice",
                                      lab->events[list[i]].id);
             }

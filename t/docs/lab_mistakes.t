@@ -98,7 +98,7 @@ EOF
     return 204', '        apply(event)
         return 204
     raise Exception()'), qr/gave no answer to a webhook; it probably crashed/],
-    ['duplicates', $ids, qr/ has applied event-0\d twice/],
+    ['duplicates', $ids, qr/ has applied event-0\d twice/, qr/on disk/],
     (map { ['reordering', $_->[0], $_->[1]] }
         [swap($programs[3], 'not known(event, held)', 'True'), qr/answered 503 to/],
         [in_memory($programs[3]), qr/ has applied event-0\d twice/],
@@ -118,6 +118,9 @@ EOF
         'file.read().split() + [os.environ["WEBHOOK_SECRET"]]'),
         qr/signed with the old secret, which is no longer in the file/],
     ['outage', swap($programs[6], 'error.code != 410', 'True'),
-        qr/not applied event-09, though the feed still has it/]);
+        qr/not applied event-09, though the feed still has it/],
+    ['outage', swap($programs[6], 'problem = json.load(error)',
+        "raise SystemExit(1)\n            problem = json.load(error)"),
+        qr/does not listen on port \d+\. Its last poll was answered with 410: GET/]);
 
 done_testing();
