@@ -11,6 +11,7 @@
 
 #include "ngx_http_eventsync.h"
 
+#include "event/digest.h"
 #include "keys/keyring.h"
 #include "token/jwt.h"
 
@@ -67,6 +68,7 @@ typedef struct {
     ngx_http_eventsync_otlp_conf_t   *otlp;       /* NULL: off */
     ngx_uint_t                        otlp_set;   /* unsigned  otlp_set:1 */
     ngx_http_eventsync_exporter_t    *exporter;   /* of this worker, or NULL */
+    u_char                            digest[ES_CHAIN_LEN];  /* see _digest */
 } ngx_http_eventsync_main_conf_t;
 
 
@@ -126,6 +128,13 @@ typedef es_rc_t (*ngx_http_eventsync_keys_load_pt)(char *path, void **keys,
     es_problem_t *problem);
 
 
+/* hex digits of the first half of the digest, and a NUL */
+
+#define NGX_HTTP_EVENTSYNC_DIGEST_TEXT  (ES_CHAIN_LEN + 1)
+
+ngx_int_t ngx_http_eventsync_digest_init(ngx_conf_t *cf);
+void ngx_http_eventsync_digest_text(
+    const ngx_http_eventsync_main_conf_t *emcf, char *text);
 char *ngx_http_eventsync_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_eventsync_serve_directive(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_eventsync_trace_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_issuer_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_eventsync_certificate_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_eventsync_events_variable(ngx_http_request_t *r,
@@ -51,6 +53,10 @@ static ngx_http_variable_t  ngx_http_eventsync_vars[] = {
 
     { ngx_string("eventsync_issuer"), NULL,
       ngx_http_eventsync_issuer_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("eventsync_certificate"), NULL,
+      ngx_http_eventsync_certificate_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("eventsync_feed"), NULL, ngx_http_eventsync_feed_variable,
@@ -289,6 +295,35 @@ ngx_http_eventsync_issuer_variable(ngx_http_request_t *r,
 
     iss = es_issuer_conf(ctx->token->issuer)->iss;
     ngx_http_eventsync_variable(v, iss.data, iss.len);
+
+    return NGX_OK;
+}
+
+
+/* by its SHA-256; where nginx trusts the certificate, and the client is known by
+   it or by a token that is bound to it */
+
+static ngx_int_t
+ngx_http_eventsync_certificate_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                    *p;
+    ngx_http_eventsync_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
+
+    if (ctx == NULL || ctx->partner == 0 || ctx->peer == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, 2 * ES_DIGEST_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_hex_dump(p, ctx->peer->cert.names[0].digest, ES_DIGEST_LEN);
+    ngx_http_eventsync_variable(v, p, 2 * ES_DIGEST_LEN);
 
     return NGX_OK;
 }

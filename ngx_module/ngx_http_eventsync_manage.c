@@ -16,11 +16,13 @@
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_task.h"
+#include "ngx_http_eventsync_worker.h"
 
 #include "delivery/list_position.h"
 #include "event/cursor.h"
 #include "keys/apikey.h"
 #include "manage/manage.h"
+#include "registry/configured.h"
 #include "registry/registry.h"
 
 
@@ -32,6 +34,7 @@ typedef struct {
     es_manage_t                       manage;
     es_manage_result_t                managed;
     es_problem_t                      problem;
+    const char                       *config;     /* its digest */
 } ngx_http_eventsync_managing_t;
 
 
@@ -104,6 +107,7 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_managing_t  *m;
 
     m = ctx->task->data;
+    m->config = ctx->worker->config;
     m->manage.partner = ngx_http_eventsync_str(&ctx->partner_name);
     m->manage.key = ctx->key.id;
     m->manage.reads = ngx_http_eventsync_has(ctx, ES_SCOPE_READ);
@@ -198,6 +202,8 @@ static void
 ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task)
 {
     ngx_http_eventsync_managing_t  *m = task->data;
+
+    (void) es_configured(task->es, m->config);
 
     task->rc = es_manage(task->es, &m->manage, &m->managed, &m->problem);
     task->out = m->managed.out;

@@ -31,12 +31,15 @@
 typedef struct {
     ngx_http_eventsync_zone_t        *zone;
     es_metrics_t                      store;
+    const char                       *config;
     es_exposition_form_t              form;
 } ngx_http_eventsync_metrics_t;
 
 
 static void ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task);
 static void ngx_http_eventsync_metrics_build(es_exposition_t *e);
+static void ngx_http_eventsync_metrics_config(const char *config,
+    es_exposition_t *e);
 static void ngx_http_eventsync_metrics_requests(
     ngx_http_eventsync_totals_t *totals, es_exposition_t *e);
 static void ngx_http_eventsync_metrics_errors(
@@ -156,6 +159,7 @@ ngx_http_eventsync_metrics(ngx_http_eventsync_ctx_t *ctx)
     m->form = es_exposition_form(ngx_http_eventsync_str(&accept));
     m->zone = ctx->conf->store->zone->data;
     m->store.store = task->es;
+    m->config = ctx->worker->config;
     m->store.pages = ctx->worker->pages ? ctx->worker->pages->kept : NULL;
     m->store.batches = m->zone->batches;
     m->store.polls = m->zone->polls;
@@ -190,6 +194,7 @@ ngx_http_eventsync_metrics_run(ngx_http_eventsync_task_t *task)
     ngx_http_eventsync_count_totals(m->zone, &totals);
 
     ngx_http_eventsync_metrics_build(&e);
+    ngx_http_eventsync_metrics_config(m->config, &e);
     ngx_http_eventsync_metrics_requests(&totals, &e);
     ngx_http_eventsync_metrics_errors(m->zone->common, &e);
     ngx_http_eventsync_metrics_events(&totals, &e);
@@ -235,6 +240,23 @@ ngx_http_eventsync_metrics_build(es_exposition_t *e)
 
     label.name = "version";
     label.value = es_str(ES_VERSION);
+    es_metric(e, "", &label, 1, 1);
+}
+
+
+/* after a reload, old workers may still answer */
+
+static void
+ngx_http_eventsync_metrics_config(const char *config, es_exposition_t *e)
+{
+    es_label_t  label;
+
+    es_metric_family(e, "eventsync_config_info", "info",
+                     "Digest of the directives of the worker that answers; the "
+                     "value is 1.");
+
+    label.name = "digest";
+    label.value = es_str(config);
     es_metric(e, "", &label, 1, 1);
 }
 

@@ -23,6 +23,7 @@ static char *ngx_http_eventsync_enable(ngx_conf_t *cf,
     ngx_http_eventsync_loc_conf_t *conf);
 static void ngx_http_eventsync_use_store(
     ngx_http_eventsync_loc_conf_t *conf);
+static ngx_int_t ngx_http_eventsync_preconfigure(ngx_conf_t *cf);
 static ngx_int_t ngx_http_eventsync_configured(ngx_conf_t *cf);
 static char *ngx_http_eventsync_poll_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -404,7 +405,7 @@ static ngx_command_t  ngx_http_eventsync_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_eventsync_module_ctx = {
-    ngx_http_eventsync_add_variables,      /* preconfiguration */
+    ngx_http_eventsync_preconfigure,       /* preconfiguration */
     ngx_http_eventsync_configured,         /* postconfiguration */
 
     ngx_http_eventsync_create_main_conf,   /* create main configuration */
@@ -684,6 +685,14 @@ ngx_http_eventsync_use_store(ngx_http_eventsync_loc_conf_t *conf)
 
 
 /* all stores are known */
+
+static ngx_int_t
+ngx_http_eventsync_preconfigure(ngx_conf_t *cf)
+{
+    return (ngx_http_eventsync_digest_init(cf) == NGX_OK)
+           ? ngx_http_eventsync_add_variables(cf) : NGX_ERROR;
+}
+
 
 static ngx_int_t
 ngx_http_eventsync_configured(ngx_conf_t *cf)

@@ -82,6 +82,13 @@ ngx_http_eventsync_init_process(ngx_cycle_t *cycle)
         }
 
         stores[i]->worker->exporter = emcf->exporter;
+        ngx_http_eventsync_digest_text(emcf, stores[i]->worker->config);
+
+        if (i == 0) {
+            ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                          "eventsync configuration %s",
+                          stores[i]->worker->config);
+        }
     }
 
     es_event_loop_set(1);

@@ -9,6 +9,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_group.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_polls.h"
@@ -37,6 +38,8 @@ struct ngx_http_eventsync_worker_s {
     ngx_int_t                         ident;      /* after 3 pointers, as in
                                                      ngx_connection_t */
     ngx_http_eventsync_exporter_t    *exporter;   /* of spans; NULL: off */
+    char                              config[NGX_HTTP_EVENTSYNC_DIGEST_TEXT];
+                                                  /* see _digest */
     es_access_t                      *access;     /* NULL: not asked for */
     uint64_t                          version;    /* last commit seen by a
                                                      wake; 0: none */

@@ -39,7 +39,7 @@ $t->run_dispatcher;
 my (%seen, $endpoint);
 
 sub entries {
-    return grep { $_->{kind} ne 'audit' && $_->{by} ne 'dispatcher' }
+    return grep { $_->{kind} ne 'audit' && $_->{by} !~ /^(?:dispatcher|nginx)$/ }
         map { decode_json($_) } split /\n/, $t->ctl_ok(qw(audit list --json));
 }
 
@@ -108,6 +108,44 @@ $seen{createSession} = 1;
 my @new = (entries())[$before .. $before + 1];
 is(join(' ', map { $_ ? "$_->{action} $_->{kind} $_->{by} $_->{from}" : () } @new),
     "change key link $link->{name} 127.0.0.1", 'one entry, by the link');
+
+# A worker that may write the registry says once which configuration it has.
+sub config {
+    my ($digest) = $t->http(GET => '/ops/metrics')->{body}
+        =~ /^eventsync_config_info\{digest="([0-9a-f]{32})"\} 1$/m;
+    return $digest;
+}
+
+sub configures {
+    return map { $_->{after}{digest} } grep { $_->{action} eq 'configure' }
+        map { decode_json($_) } split /\n/, $t->ctl_ok(qw(audit list --json));
+}
+
+my $config = config();
+is_deeply([ configures() ], [$config], 'the configuration has an entry');
+ok($t->logged("error.log", qr/\[notice\].* eventsync configuration \Q$config\E$/m),
+    'and the error log has it');
+
+# Every directive counts, in each place; what is no directive of ours does not.
+sub changed {
+    my ($name, $same, %conf) = @_;
+    $t->default_conf(location => $conf{location}, http => $conf{http} // '');
+    $t->reload;
+    my $now = config();
+    ok(($now eq $config) == $same, $name);
+    return $now;
+}
+
+my $location = "eventsync_endpoints on;\n            eventsync_dashboard on;\n"
+    . "            eventsync_ratelimit_headers off;";
+changed('another directive of nginx', 1, location => "$location\nexpires 1d;");
+changed('a parameter', 0, location => "$location\neventsync_max_event 1m;");
+changed('a place', 0, location => $location, http => 'eventsync_max_event 1m;');
+my $now = changed('another one', 0, location => "$location\neventsync_sse on;");
+$t->http(GET => '/v1/endpoints', { authorization => "Bearer $key" });
+is_deeply([ configures() ], [$config, $now], 'a change has one entry');
+$t->http(GET => '/v1/endpoints', { authorization => "Bearer $key" });
+is_deeply([ configures() ], [$config, $now], '... once');
 
 # What is refused leaves none.
 $before = () = entries();

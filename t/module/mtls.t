@@ -58,6 +58,7 @@ my $locations = join '', map { <<"LOCATION" } sort keys %auth;
             eventsync_auth $auth{$_};
             add_header x-partner \$eventsync_partner always;
             add_header x-key \$eventsync_key always;
+            add_header x-certificate \$eventsync_certificate always;
         }
 LOCATION
 my $lax = ($server =~ s/ssl_verify_client +optional/ssl_verify_client optional_no_ca/r)
@@ -147,6 +148,10 @@ refused(get('mtls', 'foreign'), qr/not accepted: FAILED/,
 
 my $print = $tls->openssl(qw(x509 -noout -sha256 -fingerprint -in),
     $tls->path('acme.pem')) =~ s/.*=//r;
+is(get('mtls', 'acme')->{headers}{'x-certificate'},
+    lc($print =~ s/.*=//r =~ s/[:\s]//gr), 'a variable has its fingerprint');
+is(get('plain', 'acme')->{headers}{'x-certificate'}, undef,
+    '... and nothing where certificates do not count');
 my $veto = cert('acme', '--scopes=read', "--fingerprint=$print");
 $t->ctl_ok(qw(key revoke), $veto);
 refused(get('mtls', 'acme'), qr/revoked/, 'a revoked fingerprint wins over a '
