@@ -89,6 +89,9 @@ my %REFUSED = (
     'a revoked key' => [ 401, $key_unknown ],
     'a token of a revoked key' => [ 401,
         qr/^The token or its key is expired or revoked, or/ ],
+    'a key of a disabled partner' => [ 401, $key_unknown ],
+    'a key whose data-use agreement has ended' => [ 403,
+        qr/^The data-use agreement has ended\.$/ ],
     'a wrong address' => [ 403,
         qr/^The credential may not be used from this address\.$/ ],
     'no certificate' => [ 401, $no_cert ],
@@ -206,6 +209,11 @@ sub credentials {
     $k{revoked} = $m->key('acme');
     $k{everything} = $m->key('acme', %all);
     $k{elsewhere} = $m->key('acme', %all, allow_from => '192.0.2.1');
+    my @as_acme = (%all, feeds => 'feed-q7acme', publish => 'feed-q7acme');
+    $k{disabled} = $t->partner_key('disabled', @as_acme);
+    $t->ctl_ok(qw(partner change disabled --disabled));
+    $k{ended} = $t->partner_key('ended', @as_acme);
+    $t->ctl_ok(qw(partner data-use ended --purpose=x --feeds=* --expires=2020-01-01T00:00:00Z));
     $k{operator} = $t->partner_key('operator', %all, key_feeds => 'none');
     $k{unknown} = do {
         my $other = Test::Eventsync->new;
@@ -257,6 +265,8 @@ sub requests {
         'an expired key' => { key => $key{expired} },
         'a revoked key' => { key => $key{revoked} },
         'a token of a revoked key' => { key => $token{revoked} },
+        'a key of a disabled partner' => { key => $key{disabled} },
+        'a key whose data-use agreement has ended' => { key => $key{ended} },
         'a wrong address' => { key => $key{elsewhere} },
         'no certificate' => { %mtls, key => $key{acme} },
         'an unknown certificate' => { %mtls, cert => 'nobody' },
