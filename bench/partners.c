@@ -48,7 +48,7 @@ main(int argc, char **argv)
         (void) snprintf(name, sizeof(name), "other-%ld", i);
         create(store, ES_KIND_PARTNER, name, "{\"feeds\":[\"bench\"]}");
 
-        if (es_apikey_create(text, &key) != ES_OK) {
+        if (es_apikey_create(false, text, &key) != ES_OK) {
             bench_die("cannot get random bytes");
         }
 

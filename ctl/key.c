@@ -15,6 +15,7 @@
 #include "key_certificate.h"
 #include "log/store_clock.h"
 #include "object.h"
+#include "store/staging.h"
 
 typedef struct {
     const char  *key;              /* id */
@@ -126,16 +127,23 @@ ctl_key_record(const ctl_key_args_t *a, const char *partner,
    is a certificate. */
 
 static int
-ctl_key_make(const ctl_key_args_t *a, char text[ES_APIKEY_LEN + 1],
-    es_apikey_t *key)
+ctl_key_make(ctl_t *ctl, const ctl_key_args_t *a,
+    char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
 {
+    int  rc;
+
     text[0] = '\0';
 
     if (ctl_certificate_given(&a->certificate)) {
         return ctl_certificate_read(&a->certificate, key);
     }
 
-    return es_apikey_create(text, key) == ES_OK
+    rc = ctl_open(ctl, ES_STORE_ADMIN);
+    if (rc != CTL_OK) {
+        return rc;
+    }
+
+    return es_apikey_create(es_staging(ctl->store_path), text, key) == ES_OK
            ? CTL_OK : ctl_fail(CTL_FAILED, "cannot get random bytes");
 }
 
@@ -188,7 +196,7 @@ ctl_key_create(ctl_t *ctl, int argc, char **argv)
                         "--scopes=read,publish");
     }
 
-    rc = ctl_key_make(&a, text, &key);
+    rc = ctl_key_make(ctl, &a, text, &key);
     if (rc != CTL_OK) {
         return rc;
     }

@@ -24,6 +24,7 @@
 #include "object.h"
 #include "probe.h"
 #include "registry/control_request.h"
+#include "store/staging.h"
 
 #define PROBE_RETAIN_COUNT  100000
 #define PROBE_RETAIN_MS     (3600 * 1000)
@@ -125,7 +126,7 @@ ctl_probe_make_key(ctl_probe_made_t *made)
     char         text[ES_APIKEY_LEN + 1], digest[2 * ES_DIGEST_LEN + 1];
     es_apikey_t  key;
 
-    if (es_apikey_create(text, &key) != ES_OK) {
+    if (es_apikey_create(es_staging(made->ctl->store_path), text, &key) != ES_OK) {
         return ctl_fail(CTL_FAILED, "cannot get random bytes");
     }
 

@@ -31,6 +31,28 @@ ctl_store_mark_audit(ctl_t *ctl, bool staging)
 }
 
 
+/* The entry comes last, because a worker looks for the mark when the registry
+   has changed. */
+
+static es_rc_t
+ctl_store_mark_set(ctl_t *ctl, bool staging)
+{
+    es_rc_t  rc;
+
+    rc = es_staging_set(ctl->store_path, staging);
+
+    if (rc == ES_OK) {
+        rc = ctl_store_mark_audit(ctl, staging);
+
+        if (rc != ES_OK) {
+            (void) es_staging_set(ctl->store_path, !staging);
+        }
+    }
+
+    return rc;
+}
+
+
 int
 ctl_store_mark(ctl_t *ctl, int argc, char **argv)
 {
@@ -60,11 +82,7 @@ ctl_store_mark(ctl_t *ctl, int argc, char **argv)
         es = ES_OK;
 
     } else {
-        es = ctl_store_mark_audit(ctl, staging);
-    }
-
-    if (es == ES_OK) {
-        es = es_staging_set(ctl->store_path, staging);
+        es = ctl_store_mark_set(ctl, staging);
     }
 
     if (es != ES_OK) {

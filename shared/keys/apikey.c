@@ -15,6 +15,7 @@
 #include "base/random.h"
 
 #define ES_KEY_KIND          "esk_"
+#define ES_KEY_STAGING       "est_"
 #define ES_LINK_KIND         "esl_"
 #define ES_KEY_KIND_LEN      4
 #define ES_KEY_SECRET_LEN    32
@@ -190,24 +191,28 @@ es_key_id(es_apikey_t *key)
 
 
 es_rc_t
-es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
+es_apikey_create(bool staging, char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
 {
-    return es_key_id(key) == ES_OK ? es_key_make(ES_KEY_KIND, text, key)
+    return es_key_id(key) == ES_OK ? es_apikey_renew(staging, text, key)
                                    : ES_IO;
 }
 
 
 es_rc_t
-es_apikey_renew(char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
+es_apikey_renew(bool staging, char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
 {
-    return es_key_make(ES_KEY_KIND, text, key);
+    return es_key_make(staging ? ES_KEY_STAGING : ES_KEY_KIND, text, key);
 }
 
 
 es_rc_t
 es_apikey_parse(es_str_t text, es_apikey_t *key)
 {
-    return es_key_parse(ES_KEY_KIND, text, key);
+    es_rc_t  rc;
+
+    rc = es_key_parse(ES_KEY_KIND, text, key);
+
+    return rc == ES_OK ? rc : es_key_parse(ES_KEY_STAGING, text, key);
 }
 
 

@@ -8,6 +8,9 @@
  * recognised without a look-up, and scanners for leaked secrets make no false
  * report.
  *
+ * A key of a store for trials (store/staging.h) begins with est_ instead, so
+ * that people and scanners see that it opens nothing real.
+ *
  * The secret of a dashboard link has the same form, but begins with esl_, so
  * that it is never taken for a key (registry/dashboard_link.h).
  */
@@ -28,10 +31,12 @@ typedef struct {
 
 /* Makes a random key: its text, NUL-terminated, and the record to store.
    ES_IO: the kernel gives no random bytes. */
-es_rc_t es_apikey_create(char text[ES_APIKEY_LEN + 1], es_apikey_t *key);
+es_rc_t es_apikey_create(bool staging, char text[ES_APIKEY_LEN + 1],
+    es_apikey_t *key);
 
 /* The same for a key with the id that `key` has. */
-es_rc_t es_apikey_renew(char text[ES_APIKEY_LEN + 1], es_apikey_t *key);
+es_rc_t es_apikey_renew(bool staging, char text[ES_APIKEY_LEN + 1],
+    es_apikey_t *key);
 
 /* Parses a key and computes its digest.  ES_INVALID: malformed, or with a
    wrong checksum. */

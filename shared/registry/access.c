@@ -23,6 +23,7 @@
 #include "registry/unchanged.h"
 #include "registry/used_keys.h"
 #include "store/env.h"
+#include "store/staging.h"
 #include "store/store.h"
 
 #define ES_ACCESS_SLOTS  4096
@@ -47,6 +48,7 @@ struct es_access {
                                       0: never */
     uint64_t            same;
     uint64_t            changes;
+    bool                staging;   /* the store is for trials */
     bool                records;   /* `used` is open */
     es_used_keys_t      used;
     es_pool_t           flags_pool;
@@ -162,6 +164,7 @@ es_access_look(es_access_t *access, MDB_txn *txn)
 
     if (access->version == 0 || same != access->same) {
         access->same = same;
+        access->staging = es_staging(access->store->path);
         access->changes++;
     }
 
@@ -439,6 +442,12 @@ es_access_lend(es_access_t *access, es_access_read_fn read, es_str_t name,
         if (rc != ES_OK) {
             return rc;
         }
+    }
+
+    /* that of a partner without a key has no number */
+
+    if ((*slot)->key.number != 0 && (*slot)->key.staging != access->staging) {
+        return ES_NOT_FOUND;
     }
 
     (*slot)->refs++;

@@ -40,7 +40,8 @@ es_rc_t es_access_refresh(es_access_t *access);
 uint64_t es_access_changes(const es_access_t *access);
 
 /* Finds a key as it is stored now, with its partner.  The caller releases it.
-   ES_NOT_FOUND: there is no such key.  ES_CORRUPT: its record or its partner's
+   ES_NOT_FOUND: there is no such key, or it was made in a store for trials and
+   this is none, or the reverse.  ES_CORRUPT: its record or its partner's
    cannot be read. */
 es_rc_t es_access_find(es_access_t *access, const char *id,
     const es_key_t **key);

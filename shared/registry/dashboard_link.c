@@ -124,7 +124,7 @@ es_link_edit(void *ctx, json_t *stored, json_t *change, es_problem_t *problem)
     memcpy(made.id, redeem->link->id, sizeof(made.id));
     redeem->key->expires_ms = redeem->now_ms + ES_LINK_KEY_MS;
 
-    rc = es_apikey_renew(redeem->key->text, &made);
+    rc = es_apikey_renew(key.staging, redeem->key->text, &made);
 
     return rc == ES_OK
            ? es_link_change(change, &made, redeem->key->expires_ms) : rc;

@@ -48,7 +48,7 @@ static const char  *const  es_feed_members[] = {
 };
 
 static const char  *const  es_library_members[] = {
-    "number", "revision", "created", "made_by", "url_by", NULL
+    "number", "revision", "created", "made_by", "url_by", "staging", NULL
 };
 
 static const es_word_t  es_schema_modes[] = {
@@ -473,6 +473,8 @@ es_key_decode(json_t *object, es_pool_t *pool, es_key_t *out,
     {
         return rc;
     }
+
+    out->staging = json_is_true(json_object_get(object, "staging"));
 
     rc = es_peer_cert_take(&r, out);
     if (rc != ES_OK) {

@@ -27,6 +27,7 @@
 #include "registry/unchanged.h"
 #include "registry/write.h"
 #include "store/env.h"
+#include "store/staging.h"
 #include "store/store.h"
 #include "store/txn.h"
 #include "store/wake.h"
@@ -289,6 +290,12 @@ es_object_stamp(es_write_t *w, MDB_txn *txn, json_t *object)
         {
             return ES_NOMEM;
         }
+    }
+
+    if (w->kind == ES_KIND_KEY && es_staging(w->store->path)
+        && json_object_set_new(object, "staging", json_true()) != 0)
+    {
+        return ES_NOMEM;
     }
 
     if (w->made_by != NULL

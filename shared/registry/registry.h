@@ -113,6 +113,8 @@ typedef struct {
     int64_t              expires_ms;  /* 0: never */
     int64_t              revoked_ms;  /* 0: not revoked */
     bool                 certificate; /* of a client, not an API key */
+    bool                 staging;     /* it was made in a store for trials, and
+                                         is valid only in one */
     bool                 linked;      /* a dashboard link, or made by one */
     uint8_t              link[ES_DIGEST_LEN];    /* digest of its secret; equal
                                                     to `digest`: it was not
@@ -352,7 +354,7 @@ bool es_endpoint_lists(const es_endpoint_t *endpoint, es_str_t feed);
 /*
  * Writes: one durable transaction each; they need ES_STORE_ADMIN.  `json` is
  * an object as in docs/registry.md.  A missing member has its default.  The
- * library sets `number`, `revision`, `created`, `made_by` and `url_by`.  A change replaces the
+ * library sets `number`, `revision`, `created`, `made_by`, `url_by` and `staging`.  A change replaces the
  * members in `json`; null removes a member.  `revision` begins at 1 and grows
  * with each change, even an empty one.  `problem` may be NULL.
  *

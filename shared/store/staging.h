@@ -4,6 +4,9 @@
  * Whether a store is for trials: what does harm on purpose is refused on any
  * other.
  *
+ * Keys that were made in such a store are valid in no other, and the reverse
+ * (registry/access.h), so that a copy of a real store takes no real key.
+ *
  * The mark is a file "staging" in the store's directory.  No backup has it, so
  * a restored store is not marked.
  */

@@ -14,7 +14,7 @@ main(void)
     char         c;
     es_apikey_t  key, again, second;
 
-    is_int(es_apikey_create(text, &key), ES_OK, "a key is made");
+    is_int(es_apikey_create(false, text, &key), ES_OK, "a key is made");
     is_int((int64_t) strlen(text), ES_APIKEY_LEN, "of the right length");
     ok(strncmp(text, "esk_", 4) == 0 && text[14] == '_', "of the right form");
     ok(strncmp(text + 4, key.id, ES_KEYID_LEN) == 0, "with its id in it");
@@ -23,7 +23,7 @@ main(void)
     is_str(es_str(again.id), key.id, "to the same id");
     ok(es_apikey_equal(key.digest, again.digest), "and the same digest");
 
-    (void) es_apikey_create(other, &second);
+    (void) es_apikey_create(false, other, &second);
     ok(strcmp(text, other) != 0, "another is different");
     ok(!es_apikey_equal(key.digest, second.digest), "in its digest too");
 

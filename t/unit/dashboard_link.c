@@ -60,7 +60,7 @@ texts(void)
     is_str(es_str(key.id), link.id, "to its id");
     is_int(es_apikey_parse(es_str(text), &key), ES_INVALID, "and is no key");
 
-    is_int(es_apikey_renew(again, &link), ES_OK, "a key is made for its id");
+    is_int(es_apikey_renew(false, again, &link), ES_OK, "a key is made for its id");
     is_int(es_apikey_parse(es_str(again), &key), ES_OK, "which is one");
     is_str(es_str(key.id), link.id, "with the id");
     is_int(es_link_parse(es_str(again), &key), ES_INVALID, "and no link");
