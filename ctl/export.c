@@ -184,7 +184,7 @@ ctl_export_page(ctl_export_t *x, es_txn_t *txn)
     feed.last = x->to;
 
     es = es_page_read(txn, &feed, x->position, es_str(x->prev), EXPORT_EVENTS,
-                      EXPORT_BYTES, &x->filter, &x->page);
+                      EXPORT_BYTES, &x->filter, NULL, &x->page);
 
     return es == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "feed \"%s\": %s",
                                            x->name, es_reason(es));

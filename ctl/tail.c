@@ -133,7 +133,7 @@ ctl_tail_read(ctl_tail_t *t, es_txn_t *txn, const es_feed_t *feed, char **text)
     (void) es_feed_cursor(feed, t->position, held);
 
     es = es_page_read(txn, feed, t->position, es_str(held), n, CTL_TAIL_BYTES,
-                      &t->filter, &t->page);
+                      &t->filter, NULL, &t->page);
     if (es != ES_OK) {
         return ctl_fail(CTL_FAILED, "feed \"%s\": %s", t->feed, es_reason(es));
     }

@@ -317,7 +317,10 @@ esd_lane_unread(const esd_lane_t *lane, uint64_t sequence, es_rc_t rc)
                   "%s: %s; trying again in %d s",
                   es_feed_epoch_of(&lane->source->feed, sequence),
                   (unsigned long long) sequence, lane->source->feed.name,
-                  lane->target->name, es_reason(rc), ESD_STUCK_MS / 1000);
+                  lane->target->name,
+                  rc == ES_DENIED ? "its field lists cannot be applied"
+                                  : es_reason(rc),
+                  ESD_STUCK_MS / 1000);
 }
 
 
@@ -326,5 +329,6 @@ esd_lane_stuck(esd_lane_t *lane, uint64_t sequence, es_rc_t rc)
 {
     lane->stuck_ms = esd_schedule_ms(lane->target->d) + ESD_STUCK_MS;
     lane->stuck_at = sequence;
+    lane->refused = rc == ES_DENIED;
     esd_lane_unread(lane, sequence, rc);
 }

@@ -76,6 +76,7 @@ struct esd_lane {
     bool                   retried;    /* its last turn sent a retry */
     int64_t                stuck_ms;   /* nothing is sent before; 0: now */
     uint64_t               stuck_at;   /* the event that cannot be read */
+    bool                   refused;    /* because of field lists */
     uint64_t               unmatched;  /* none matches up to here, see
                                           stall.c */
     es_stall_t             stall;      /* see stall.c */

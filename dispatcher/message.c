@@ -17,6 +17,7 @@
 #include "event/binary_mode.h"
 #include "event/cursor.h"
 #include "event/trace.h"
+#include "fields/fields.h"
 #include "keys/signature.h"
 #include "read/reader.h"
 #include "registry/registry.h"
@@ -48,6 +49,7 @@ esd_message_begin(esd_send_t *send)
     send->attrs.len = 0;
     send->ids.len = 0;
     send->traced = false;
+    send->told = true;
     send->state.len = 0;
     send->traces.len = 0;
 }
@@ -80,6 +82,28 @@ esd_put_number(char *p, uint64_t n)
 }
 
 
+static const es_fields_t *
+esd_message_fields(const esd_send_t *send, const esd_lane_t *lane)
+{
+    return es_endpoint_fields(send->target->conf,
+                              es_str(lane->source->feed.name));
+}
+
+
+/* True if field lists allow this attribute of the feed's events. */
+
+static bool
+esd_message_shows(const esd_send_t *send, const esd_lane_t *lane,
+    es_str_t attribute)
+{
+    const es_fields_t  *fields;
+
+    fields = esd_message_fields(send, lane);
+
+    return fields == NULL || es_fields_shows(fields, attribute);
+}
+
+
 /* Continues the trace of the event with a span of this attempt.  A batch has
    many events: it continues the first trace that is sampled, else the first of
    all. */
@@ -109,9 +133,11 @@ esd_message_trace(esd_send_t *send, const esd_lane_t *lane,
 
     send->traced = true;
     send->trace = trace;
+    send->told = esd_message_shows(send, lane, es_lit("traceparent"));
     send->state.len = 0;
 
-    len = es_event_tracestate(event->before, state);
+    len = send->told && esd_message_shows(send, lane, es_lit("tracestate"))
+          ? es_event_tracestate(event->before, state) : 0;
 
     if (len > 0
         && (es_buf_str(&send->state, es_lit("tracestate: ")) != ES_OK
@@ -184,6 +210,45 @@ esd_message_data(esd_send_t *send, es_str_t event, es_str_t prevcursor)
 }
 
 
+/* Adds what the lists show of an event: all of its forms are made of that. */
+
+static es_rc_t
+esd_message_shown(esd_send_t *send, const es_event_t *event, es_str_t prev,
+    const es_fields_t *fields)
+{
+    es_rc_t    rc;
+    es_str_t   text;
+    es_body_t  form;
+
+    form = send->target->conf->body;
+    send->event.len = 0;
+
+    if (form >= ES_BODY_BINARY) {
+        rc = es_fields_event(fields, NULL, event->json, &send->event);
+        text.data = send->event.data;
+        text.len = send->event.len;
+
+        return rc == ES_OK ? esd_message_data(send, text, prev) : rc;
+    }
+
+    rc = es_buf_str(&send->event, event->before);
+
+    if (rc == ES_OK) {
+        rc = es_buf_str(&send->event, prev);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_buf_str(&send->event, form == ES_BODY_THIN ? es_lit("\"}")
+                                                           : event->after);
+    }
+
+    text.data = send->event.data;
+    text.len = send->event.len;
+
+    return rc == ES_OK ? es_fields_event(fields, NULL, text, &send->body) : rc;
+}
+
+
 /* Adds an event: unchanged, with another prevcursor where the filter skipped
    events, or without its data, which is stored after the attributes. */
 
@@ -191,20 +256,29 @@ static es_rc_t
 esd_message_event(esd_send_t *send, const esd_lane_t *lane,
     const esd_item_t *item, const es_event_t *event)
 {
-    char       *p, prev[ES_CURSOR_MAX];
-    size_t      len;
-    es_buf_t   *body;
-    es_str_t    after;
-    es_body_t   form;
+    char               *p, prev[ES_CURSOR_MAX];
+    size_t              len;
+    es_buf_t           *body;
+    es_str_t            after;
+    es_body_t           form;
+    const es_fields_t  *fields;
 
     body = &send->body;
     form = send->target->conf->body;
+    fields = esd_message_fields(send, lane);
 
-    if (item->prev + 1 == event->sequence && form == ES_BODY_WHOLE) {
+    if (item->prev + 1 == event->sequence && form == ES_BODY_WHOLE
+        && fields == NULL)
+    {
         return es_buf_str(body, event->json);
     }
 
     len = es_feed_cursor(&lane->source->feed, item->prev, prev);
+
+    if (fields != NULL) {
+        return esd_message_shown(send, event, (es_str_t) { prev, len },
+                                 fields);
+    }
 
     if (form >= ES_BODY_BINARY) {
         return esd_message_data(send, event->json, (es_str_t) { prev, len });
@@ -231,8 +305,11 @@ esd_message_add(esd_send_t *send, const esd_lane_t *lane,
     const esd_item_t *item, const es_event_t *event)
 {
     bool     batch;
+    size_t   body, ids;
     es_rc_t  rc;
 
+    body = send->body.len;
+    ids = send->ids.len;
     batch = send->target->conf->batch > 1;
     rc = esd_message_trace(send, lane, event);
 
@@ -259,6 +336,13 @@ esd_message_add(esd_send_t *send, const esd_lane_t *lane,
     if (rc == ES_OK) {
         send->items[send->nitems] = *item;
         send->items[send->nitems++].time_ms = event->time_ms;
+
+    } else {
+
+        /* the events before it are sent all the same */
+
+        send->body.len = body;
+        send->ids.len = ids;
     }
 
     return rc;
@@ -399,7 +483,7 @@ esd_message_about(const esd_send_t *send, const esd_lane_t *lane, char *p)
                           strlen(send->d->options.webhook_origin));
     }
 
-    if (send->traced) {
+    if (send->traced && send->told) {
         p = esd_put_literal(p, "\r\ntraceparent: ");
         p = es_trace_print(&send->trace, p);
     }

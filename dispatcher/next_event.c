@@ -133,6 +133,7 @@ esd_next_event_take(esd_next_event_t *next)
         rc = ES_STOP;
 
     } else {
+        next->fault = event.sequence;
         rc = esd_message_add(next->send, lane, &item, &event);
     }
 

@@ -264,6 +264,7 @@ esd_send_destroy(esd_send_t *send)
     curl_easy_cleanup(send->easy);
     curl_url_cleanup(send->url);
     es_buf_free(&send->body);
+    es_buf_free(&send->event);
     es_buf_free(&send->type);
     es_buf_free(&send->attrs);
     es_buf_free(&send->state);
@@ -608,6 +609,10 @@ esd_send_end(esd_send_t *send)
 
     if (send->body.cap > ESD_BODY_KEEP) {
         es_buf_free(&send->body);
+    }
+
+    if (send->event.cap > ESD_BODY_KEEP) {
+        es_buf_free(&send->event);
     }
 
     if (send->attrs.cap > ESD_BODY_KEEP) {

@@ -81,6 +81,7 @@ struct esd_send {
                                           test: number of the request */
     uint32_t                attempt;   /* from 1 */
     es_buf_t                body;
+    es_buf_t                event;     /* one of them, see message.c */
     es_buf_t                type;      /* of a body that is data only: the
                                           line of Content-Type; else empty */
     es_buf_t                attrs;     /* binary mode: its lines; else empty */
@@ -89,7 +90,8 @@ struct esd_send {
     es_buf_t                auth;      /* its copy of target->token.line */
     const char             *own;       /* in `head`: the lines of the endpoint's
                                           own headers; NULL: none */
-    bool                    traced;    /* the request is part of a trace */
+    bool                    traced;    /* the request is part of a trace, */
+    bool                    told;      /* and tells the receiver of it */
     es_trace_t              trace;     /* with the span of this attempt */
     es_buf_t                state;     /* the line of tracestate; else empty */
     es_buf_t                traces;    /* with --log-attempts: the trace id of

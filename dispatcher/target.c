@@ -432,6 +432,23 @@ esd_target_gone(esd_dispatcher_t *d, esd_target_t *target)
 }
 
 
+/* The lists of an endpoint or of its partner may be good again. */
+
+static void
+esd_target_lists(esd_dispatcher_t *d, esd_target_t *target)
+{
+    esd_lane_t  *lane;
+
+    esd_each(lane, &target->lanes, in_target) {
+        if (lane->refused) {
+            lane->refused = false;
+            lane->stuck_ms = 0;
+            esd_ready_lane(d, lane);
+        }
+    }
+}
+
+
 void
 esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
 {
@@ -471,6 +488,8 @@ esd_targets_sync(esd_dispatcher_t *d, es_txn_t *txn, bool all)
         if (all || !joined) {
             esd_target_joins(d, txn, target);
         }
+
+        esd_target_lists(d, target);
     }
 
     atomic_store(&d->notifier.wanted, wanted);

@@ -4,11 +4,15 @@
  * Answers whether a credential may read a feed. A cache in front of the module
  * asks this before it answers from its own pages (auth_request, ext_authz and
  * the like).
+ *
+ * It refuses a partner that a field list keeps from seeing whole events, because
+ * the pages of the cache have them.
  */
 
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
@@ -24,7 +28,13 @@ ngx_http_eventsync_may_authorize(ngx_http_eventsync_ctx_t *ctx)
 {
     if (ngx_http_eventsync_may_read(ctx, ngx_http_eventsync_str(&ctx->feed)))
     {
-        return NGX_OK;
+        if (ngx_http_eventsync_fields(ctx) == NULL) {
+            return NGX_OK;
+        }
+
+        return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,
+                                       "A field list holds for this feed, so "
+                                       "no shared cache may answer.");
     }
 
     return ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FORBIDDEN,

@@ -18,6 +18,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_backfill.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
@@ -138,7 +139,9 @@ ngx_http_eventsync_backfill_start(ngx_http_eventsync_ctx_t *ctx,
     bf->sent = bf->after;
     (void) es_feed_cursor(&feed, bf->after, bf->prev);
 
-    if (ctx->args->filter == NULL) {
+    bf->own = (ctx->args->filter || ngx_http_eventsync_fields(ctx));
+
+    if (!bf->own) {
         es = es_range_bytes(txn, &feed, bf->after, bf->to, &bf->total);
 
         if (es == ES_OK) {
@@ -223,7 +226,7 @@ ngx_http_eventsync_backfill_headers(ngx_http_eventsync_ctx_t *ctx)
                            : &ngx_http_eventsync_events_max,
                bf->expected)
            != NGX_OK
-        || (ctx->args->filter == NULL
+        || (!bf->own
             && ngx_http_eventsync_backfill_number(r,
                    &ngx_http_eventsync_bytes, bf->total)
                != NGX_OK)
@@ -257,9 +260,9 @@ ngx_http_eventsync_backfill_prepare(ngx_http_eventsync_ctx_t *ctx)
     t->searches = (ctx->args->filter != NULL);
     bf->said = ngx_current_msec;
 
-    /* the store has the digest of all events; a filter needs its own */
+    /* the store has the digest of all events as they were published */
 
-    if (ctx->args->filter == NULL) {
+    if (!bf->own) {
         return NGX_OK;
     }
 

@@ -40,13 +40,16 @@ struct ngx_http_eventsync_backfill_s {
                                                      `counted` */
     uint8_t                           chain_from[ES_CHAIN_LEN];
     uint8_t                           chain[ES_CHAIN_LEN];
-    EVP_MD_CTX                       *digest;     /* with a filter */
+    EVP_MD_CTX                       *digest;     /* if `own` */
 
     ngx_msec_t                        said;       /* when bytes were sent */
     ngx_buf_t                         sign;       /* of life: one byte */
     u_char                            byte;
 
     unsigned                          counted:1;
+    unsigned                          own:1;      /* a filter or a field list
+                                                     makes it other than the
+                                                     log */
     unsigned                          slowed:1;   /* a slice waits for the
                                                      quota */
     unsigned                          begun:1;    /* its first bytes are

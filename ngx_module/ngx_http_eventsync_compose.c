@@ -11,6 +11,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_transfer.h"
@@ -97,6 +98,8 @@ ngx_http_eventsync_etag(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     key->limit = ctx->args->limit;
     key->format = ctx->format;
     key->erased = ngx_http_eventsync_erased(ctx->worker, txn);
+
+    ngx_http_eventsync_fields_id(ctx, key->fields);
 
     if (ctx->args->filter && key->filter == 0) {
         key->filter = es_filter_hash(ctx->args->filter);

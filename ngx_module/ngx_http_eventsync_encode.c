@@ -12,6 +12,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_task.h"
@@ -51,6 +52,9 @@ static ngx_http_eventsync_cached_t *ngx_http_eventsync_encode_plain(
     es_store_t *es, ngx_http_eventsync_cached_job_t *job,
     es_encoded_item_t *item,
     ngx_log_t *log);
+static void ngx_http_eventsync_encode_finish(
+    ngx_http_eventsync_cached_job_t *job, es_encoded_item_t *item,
+    ngx_http_eventsync_cached_t *plain, ngx_log_t *log);
 static es_rc_t ngx_http_eventsync_encode_read(es_txn_t *txn,
     ngx_http_eventsync_cached_job_t *job, es_page_t *page);
 static void ngx_http_eventsync_encode_page(
@@ -149,6 +153,7 @@ ngx_http_eventsync_encode_job(ngx_http_eventsync_ctx_t *ctx)
     job->feed.len = ngx_min(ctx->feed.len, ES_FEED_MAX);
     job->feed.data = job->name;
     ngx_memcpy(job->name, ctx->feed.data, job->feed.len);
+    job->fields = ngx_http_eventsync_fields(ctx);
 
     ngx_queue_init(&job->waiters);
 
@@ -239,6 +244,16 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
             continue;
         }
 
+        if (job->fields) {
+
+            /* stored pages are those of the log */
+
+            (void) es_encoded_make(NULL, &items[n], 1);
+
+            ngx_http_eventsync_encode_finish(job, &items[n], plain[n], log);
+            continue;
+        }
+
         jobs[n++] = job;
     }
 
@@ -247,9 +262,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     }
 
     for (i = 0; i < n; i++) {
-        ngx_http_eventsync_encode_page(jobs[i], &items[i], log);
-        es_buf_free(&items[i].out);
-        ngx_http_eventsync_cached_release(plain[i]);
+        ngx_http_eventsync_encode_finish(jobs[i], &items[i], plain[i], log);
     }
 
     if (task->prune && task->kept && task->rc == ES_OK) {
@@ -257,6 +270,17 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     }
 
     es_reason_take(&task->reason);
+}
+
+
+static void
+ngx_http_eventsync_encode_finish(ngx_http_eventsync_cached_job_t *job,
+    es_encoded_item_t *item, ngx_http_eventsync_cached_t *plain,
+    ngx_log_t *log)
+{
+    ngx_http_eventsync_encode_page(job, item, log);
+    es_buf_free(&item->out);
+    ngx_http_eventsync_cached_release(plain);
 }
 
 
@@ -345,7 +369,7 @@ ngx_http_eventsync_encode_read(es_txn_t *txn,
 
     return es_page_read(txn, feed, first - 1, es_null_str,
                         job->key.last - first + 1, NGX_MAX_SIZE_T_VALUE, NULL,
-                        page);
+                        job->fields, page);
 }
 
 

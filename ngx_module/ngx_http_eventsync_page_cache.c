@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_transfer.h"
@@ -167,6 +168,7 @@ ngx_http_eventsync_cached_create(const ngx_http_eventsync_cached_key_t *key,
     cached->time_ms = time_ms;
     cached->first = (key->page - 1) * feed->page_size + 1;
     cached->full = (key->last == key->page * feed->page_size);
+    cached->shared = ngx_http_eventsync_fields_none(key->fields);
 
     return cached;
 }
@@ -189,6 +191,11 @@ ngx_http_eventsync_cached_slim(ngx_http_eventsync_pages_t *pages,
     }
 
     if (cached->key.encoding != ES_ENCODING_IDENTITY) {
+
+        if (!cached->shared) {
+            return;
+        }
+
         ngx_http_eventsync_cached_key(cached, &key);
 
         if (pages->kept == NULL
@@ -219,8 +226,8 @@ ngx_http_eventsync_cached_key(const ngx_http_eventsync_cached_t *cached,
 
 
 /*
- * A strong ETag of the bytes sent. It differs between encodings, and between
- * versions of an encoder.
+ * A strong ETag of the bytes sent. It differs between encodings, between
+ * versions of an encoder, and between field lists.
  */
 
 static void
@@ -228,10 +235,15 @@ ngx_http_eventsync_cached_seal(ngx_http_eventsync_cached_t *cached,
     const es_feed_t *feed)
 {
     u_char                *p;
+    uint64_t               seed;
     XXH128_hash_t          hash;
     XXH128_canonical_t     canonical;
 
-    hash = XXH3_128bits(cached->data, cached->len);
+    /* 0 without a list */
+
+    ngx_memcpy(&seed, cached->key.fields, sizeof(uint64_t));
+
+    hash = XXH3_128bits_withSeed(cached->data, cached->len, seed);
     XXH128_canonicalFromHash(&canonical, hash);
 
     p = cached->texts;
@@ -367,10 +379,13 @@ static ngx_http_eventsync_cached_t **
 ngx_http_eventsync_cached_bucket(ngx_http_eventsync_pages_t *pages,
     const ngx_http_eventsync_cached_key_t *key)
 {
-    uint64_t  hash;
+    uint64_t  hash, list;
+
+    ngx_memcpy(&list, key->fields, sizeof(uint64_t));
 
     hash = XXH3_64bits_withSeed(&key->page, sizeof(key->page),
-                                ((uint64_t) key->feed << 8) + key->encoding);
+                                list ^ (((uint64_t) key->feed << 8)
+                                        + key->encoding));
 
     return &pages->buckets[hash % NGX_HTTP_EVENTSYNC_CACHED_BUCKETS];
 }
@@ -402,7 +417,9 @@ ngx_http_eventsync_cached_remember(ngx_http_eventsync_pages_t *pages,
 
         if ((*old)->key.page == cached->key.page
             && (*old)->key.feed == cached->key.feed
-            && (*old)->key.encoding == cached->key.encoding)
+            && (*old)->key.encoding == cached->key.encoding
+            && ngx_memcmp((*old)->key.fields, cached->key.fields,
+                          ES_FIELDS_ID) == 0)
         {
             ngx_http_eventsync_cached_forget(pages, old);
             break;

@@ -306,7 +306,10 @@ ngx_http_eventsync_cached_headers(ngx_http_eventsync_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (cached->full) {
+    /* under a field list the page may change with the list, and only the
+       partner may have it */
+
+    if (cached->full && cached->shared) {
         return ngx_http_eventsync_cached_cache_headers(ctx);
     }
 

@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
@@ -336,6 +337,7 @@ ngx_http_eventsync_pages_judge(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed)
     key->last = lr->full ? page * feed->page_size : end;
     key->feed = feed->number;
     key->encoding = lr->encoding;
+    ngx_http_eventsync_fields_id(ctx, key->fields);
 
     if (lr->full || key->encoding == ES_ENCODING_IDENTITY) {
         return NGX_OK;
@@ -434,7 +436,8 @@ ngx_http_eventsync_pages_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
     es = es_page_read(txn, feed, lr->first - 1, es_null_str,
                       (unsigned) (lr->key.last + 1 - lr->first),
-                      NGX_HTTP_EVENTSYNC_PAGES_INLINE, NULL, page);
+                      NGX_HTTP_EVENTSYNC_PAGES_INLINE, NULL,
+                      ngx_http_eventsync_fields(ctx), page);
 
     if (es == ES_OK && page->count) {
         es = es_event_get(txn, feed, lr->first, &event);
@@ -480,7 +483,11 @@ ngx_http_eventsync_pages_kept(ngx_http_eventsync_ctx_t *ctx, es_feed_t *feed,
     lr = ctx->cached;
     pages = ctx->worker->pages;
 
-    if (pages->kept == NULL) {
+    /* the stored pages are those of the log */
+
+    if (pages->kept == NULL
+        || !ngx_http_eventsync_fields_none(lr->key.fields))
+    {
         return NGX_AGAIN;
     }
 

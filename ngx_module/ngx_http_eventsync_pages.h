@@ -16,6 +16,7 @@
 
 #include "ngx_http_eventsync.h"
 
+#include "fields/fields.h"
 #include "read/encoded_pages.h"
 
 
@@ -40,6 +41,7 @@ typedef struct {
     uint32_t                          feed;       /* number */
     uint32_t                          encoding;   /* es_encoding_t */
     char                              epoch[ES_EPOCH_MAX + 1];
+    u_char                            fields[ES_FIELDS_ID];   /* see _fields */
 } ngx_http_eventsync_cached_key_t;
 
 
@@ -54,6 +56,8 @@ struct ngx_http_eventsync_cached_s {
     uint64_t                          first;      /* sequence */
     int64_t                           time_ms;    /* its commit's */
     ngx_uint_t                        full;       /* unsigned  full:1 */
+    ngx_uint_t                        shared;     /* unsigned  shared:1; no
+                                                     field list holds */
 
     ngx_str_t                         etag;
     ngx_str_t                         link;
@@ -91,6 +95,8 @@ typedef struct {
     ngx_http_eventsync_cached_key_t   key;
     ngx_str_t                         feed;       /* in `name` */
     u_char                            name[ES_FEED_MAX];
+    const es_fields_t                *fields;     /* of the first request, which
+                                                     waits; or NULL */
     ngx_queue_t                       queue;
     ngx_queue_t                       waiters;
 

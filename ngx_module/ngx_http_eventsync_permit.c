@@ -10,6 +10,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_route.h"
 
@@ -127,7 +128,8 @@ ngx_http_eventsync_authorize(ngx_http_eventsync_ctx_t *ctx, unsigned scope)
     }
 
     if (ngx_http_eventsync_allows(ctx, scope, feed)) {
-        return NGX_OK;
+        return (scope == ES_SCOPE_READ) ? ngx_http_eventsync_fields_check(ctx)
+                                        : NGX_OK;
     }
 
     if (ngx_http_eventsync_allows(ctx, ES_SCOPE_READ, feed)

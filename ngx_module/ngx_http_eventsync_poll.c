@@ -9,6 +9,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
@@ -280,7 +281,7 @@ ngx_http_eventsync_poll_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
 
     es = es_page_read(txn, feed, reading->scan, es_str(reading->after_text),
                       args->limit, NGX_HTTP_EVENTSYNC_PAGE_BYTES,
-                      args->filter, page);
+                      args->filter, ngx_http_eventsync_fields(ctx), page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }

@@ -13,6 +13,7 @@
 #include "ngx_http_eventsync.h"
 
 #include "event/filter.h"
+#include "fields/fields.h"
 #include "log/feed.h"
 #include "read/reader.h"
 #include "store/txn.h"
@@ -54,6 +55,7 @@ typedef struct {
     uint64_t                          format;
     uint64_t                          filter;     /* its hash, or 0 */
     uint64_t                          erased;     /* events of the store, ever */
+    u_char                            fields[ES_FIELDS_ID];   /* see _fields */
 } ngx_http_eventsync_page_key_t;
 
 

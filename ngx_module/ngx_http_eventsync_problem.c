@@ -207,6 +207,11 @@ static ngx_http_eventsync_problem_type_t  ngx_http_eventsync_problems[] = {
         ngx_string("Service unavailable")
     },
 
+    [NGX_HTTP_EVENTSYNC_FIELD_LIST] = {
+        503, ngx_string(NGX_HTTP_EVENTSYNC_URN "field-list"),
+        ngx_string("Field lists do not allow an answer now")
+    },
+
     [NGX_HTTP_EVENTSYNC_STORE_FULL] = {
         507, ngx_string(NGX_HTTP_EVENTSYNC_URN "store-full"),
         ngx_string("Store is full")
@@ -299,6 +304,9 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
                                          "The event store is temporarily "
                                          "unavailable.");
 
+    case ES_DENIED:
+        return ngx_http_eventsync_fail_fields(ctx);
+
     default:
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
                       "eventsync store failed: %s", es_reason(rc));
@@ -329,6 +337,29 @@ ngx_http_eventsync_fail_issuer(ngx_http_eventsync_ctx_t *ctx)
     return ngx_http_eventsync_fail_later(ctx,
                                          "The server cannot read the keys of "
                                          "the token's issuer.");
+}
+
+
+/* nothing is sent, because nobody knows what may be */
+
+ngx_int_t
+ngx_http_eventsync_fail_fields(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "eventsync refuses events of feed \"%V\" to partner \"%V\": "
+                  "its field lists cannot be applied", &ctx->feed,
+                  &ctx->partner_name);
+
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FIELD_LIST,
+                                   "The server cannot apply the field lists "
+                                   "of the partner; its error log says "
+                                   "more.");
+
+    if (ctx->problem) {
+        ctx->problem->retry_after = 1 + ngx_random() % 3;
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -52,6 +52,7 @@ typedef enum {
     NGX_HTTP_EVENTSYNC_QUOTA_EXCEEDED,
     NGX_HTTP_EVENTSYNC_INTERNAL,
     NGX_HTTP_EVENTSYNC_UNAVAILABLE,
+    NGX_HTTP_EVENTSYNC_FIELD_LIST,
     NGX_HTTP_EVENTSYNC_STORE_FULL,
     NGX_HTTP_EVENTSYNC_PROBLEMS
 } ngx_http_eventsync_problem_e;
@@ -80,6 +81,7 @@ ngx_int_t ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx,
     es_rc_t rc);
 ngx_int_t ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_fail_issuer(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_fail_fields(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_fail_busy(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_cdecl ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx,
     size_t size, const char *fmt, ...);

@@ -11,6 +11,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_backfill.h"
 #include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
@@ -77,6 +78,10 @@ ngx_http_eventsync_slice(ngx_http_eventsync_transfer_t *t)
     }
 
     rc = ngx_http_eventsync_permit(ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_eventsync_fields_same(ctx, t->fields);
+    }
 
     if (rc == NGX_OK) {
         es = es_txn_begin(ctx->worker->es, &txn);
@@ -169,7 +174,7 @@ ngx_http_eventsync_slice_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     es = es_page_read(txn, &feed, bf->position.sequence, es_str(bf->prev),
                       ngx_http_eventsync_slice_limit(ctx, &feed),
                       ngx_http_eventsync_slice_bytes(ctx) - 1, ctx->args->filter,
-                      page);
+                      ngx_http_eventsync_fields(ctx), page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }
@@ -199,7 +204,7 @@ ngx_http_eventsync_slice_limit(ngx_http_eventsync_ctx_t *ctx,
 
     bf = ctx->backfill;
 
-    if (ctx->args->filter || bf->count == 0) {
+    if (bf->own || bf->count == 0) {
         return NGX_HTTP_EVENTSYNC_SLICE_LIMIT;
     }
 
@@ -306,7 +311,7 @@ ngx_http_eventsync_slice_stop(ngx_http_eventsync_ctx_t *ctx)
 
     bf = ctx->backfill;
 
-    if (ctx->args->filter) {
+    if (bf->own) {
         return ngx_http_eventsync_slice_close(ctx, 0);
     }
 

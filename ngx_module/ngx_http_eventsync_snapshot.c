@@ -13,6 +13,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_args.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_room.h"
@@ -259,7 +260,8 @@ ngx_http_eventsync_snapshot_page(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn,
     es = es_snapshot_page(txn, feed, sn->place.at.sequence, position,
                           without ? without->elts : NULL,
                           without ? without->nelts : 0, limit, bytes,
-                          &ctx->worker->page, &sn->subject);
+                          ngx_http_eventsync_fields(ctx), &ctx->worker->page,
+                          &sn->subject);
 
     if (es == ES_INVALID) {
         return ngx_http_eventsync_snapshot_malformed(ctx);

@@ -21,6 +21,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_position.h"
@@ -496,7 +497,8 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
 
     es = es_page_read(txn, &feed, reading->scan, es_str(reading->after_text),
                       NGX_HTTP_EVENTSYNC_STREAM_EVENTS,
-                      NGX_HTTP_EVENTSYNC_STREAM_BYTES, args->filter, page);
+                      NGX_HTTP_EVENTSYNC_STREAM_BYTES, args->filter,
+                      ngx_http_eventsync_fields(ctx), page);
     if (es != ES_OK) {
         return ngx_http_eventsync_fail_store(ctx, es);
     }

@@ -11,6 +11,7 @@
 
 #include "ngx_http_eventsync.h"
 
+#include "fields/fields.h"
 #include "log/feed.h"
 #include "read/reader.h"
 
@@ -42,6 +43,7 @@ struct ngx_http_eventsync_stream_s {
     size_t                            offset;     /* bytes of an event that
                                                      exceeds a slice */
     size_t                            size;       /* of that event */
+    u_char                            fields[ES_FIELDS_ID];   /* its lists */
     ngx_buf_t                        *buf;
     ngx_uint_t                        given;      /* to the output filter */
     ngx_uint_t                        closing;    /* unsigned  closing:1; the

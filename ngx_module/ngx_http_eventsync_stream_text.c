@@ -8,6 +8,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_polls.h"
 #include "ngx_http_eventsync_stream.h"
@@ -133,6 +134,13 @@ ngx_http_eventsync_stream_part(ngx_http_eventsync_ctx_t *ctx,
     reading = ctx->reading;
 
     if (page->count != 1 || (stream->offset && page->bytes != stream->size)) {
+        return NGX_ERROR;
+    }
+
+    if (stream->offset == 0) {
+        ngx_http_eventsync_fields_id(ctx, stream->fields);
+
+    } else if (ngx_http_eventsync_fields_same(ctx, stream->fields) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_transfer.h"
@@ -64,6 +65,7 @@ ngx_http_eventsync_transfer_create(ngx_http_eventsync_ctx_t *ctx)
     cln->data = t;
 
     t->ctx = ctx;
+    ngx_http_eventsync_fields_id(ctx, t->fields);
     t->size = (r->http_version < NGX_HTTP_VERSION_20)
               ? NGX_HTTP_EVENTSYNC_SLICE : NGX_HTTP_EVENTSYNC_SLICE_STREAM;
     t->buf->temporary = 1;

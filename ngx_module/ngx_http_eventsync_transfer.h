@@ -20,6 +20,7 @@
 
 #include "event/cursor.h"
 #include "event/filter.h"
+#include "fields/fields.h"
 #include "read/reader.h"
 #include "read/snapshot_token.h"
 #include "store/txn.h"
@@ -95,6 +96,8 @@ struct ngx_http_eventsync_transfer_s {
     char                              epoch[ES_EPOCH_MAX + 1];    /* of the
                                                      last event read */
     const es_filter_t                *filter;
+    u_char                            fields[ES_FIELDS_ID];   /* at its
+                                                     beginning */
 };
 
 

@@ -4,13 +4,14 @@
  * Slices of an answer with events. The header fields, and the texts before and
  * after the events, were made from one read of all of them. Each slice is
  * another read, which must give the same events: if retention, a reset or a
- * removal has changed them, or the key was revoked, the answer is cut before
- * its end.
+ * removal has changed them, or the key was revoked, or the field lists have
+ * changed, the answer is cut before its end.
  */
 
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_transfer.h"
@@ -72,7 +73,8 @@ ngx_http_eventsync_transfer_range_read(ngx_http_eventsync_transfer_t *t,
 
     es = es_page_read(txn, &feed, place->position.sequence,
                       es_str(place->prev), t->count - place->count, bytes,
-                      t->filter, &ctx->worker->page);
+                      t->filter, ngx_http_eventsync_fields(ctx),
+                      &ctx->worker->page);
 
     ngx_memcpy(t->epoch, es_feed_epoch_of(&feed, ctx->worker->page.last),
                sizeof(t->epoch));
@@ -164,7 +166,9 @@ ngx_http_eventsync_transfer_read(ngx_http_eventsync_transfer_t *t)
 
     ctx = t->ctx;
 
-    if (ngx_http_eventsync_permit(ctx) != NGX_OK) {
+    if (ngx_http_eventsync_permit(ctx) != NGX_OK
+        || ngx_http_eventsync_fields_same(ctx, t->fields) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
@@ -288,6 +292,7 @@ ngx_http_eventsync_transfer_cut(ngx_http_eventsync_transfer_t *t)
 
     ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
                   "eventsync cuts an answer of feed \"%V\" after %O of %O "
-                  "bytes: its events have changed, or the key was revoked",
+                  "bytes: its events or field lists have changed, or the key "
+                  "was revoked",
                   &ctx->feed, t->begin.body, t->length);
 }

@@ -21,6 +21,10 @@
 /* The name of the chain, as manifests tell it. */
 #define ES_CHAIN_NAME  "sha256-event-chain"
 
+/* The same over events as a field list shows them.  It begins with 32 zero
+   bytes at the beginning of the range. */
+#define ES_CHAIN_SHOWN_NAME  "sha256-shown-event-chain"
+
 /* Computes the digest of one event. */
 void es_digest_event(const char *text, size_t len,
     uint8_t digest[ES_CHAIN_LEN]);

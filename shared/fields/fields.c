@@ -36,7 +36,10 @@ typedef struct {
 static es_rc_t es_fields_value(es_fields_walk_t *walk, uint32_t state,
     const es_fields_step_t *step, bool *shown);
 
-static const es_fields_t  es_fields_none = { .unreadable = true };
+/* Its id is that of no list. */
+static const es_fields_t  es_fields_none = {
+    .unreadable = true, .id = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }
+};
 const es_fields_t  *const  es_fields_unreadable = &es_fields_none;
 
 
@@ -384,25 +387,26 @@ es_fields_value(es_fields_walk_t *walk, uint32_t number,
 
 /* An attribute's value is shown whole or not at all. */
 
-static bool
-es_fields_attribute(es_fields_walk_t *walk, es_str_t name)
+bool
+es_fields_shows(const es_fields_t *fields, es_str_t attribute)
 {
-    uint32_t            i;
-    const es_fields_t  *fields;
-
-    fields = walk->fields;
-
-    if (es_attr_find(name) != ES_ATTR_EXTENSION || es_attr_reserved(name)) {
-        return true;
-    }
+    uint32_t  i;
 
     for (i = 0; i < fields->nnames; i++) {
-        if (es_str_eq(fields->names[i], name)) {
+        if (es_str_eq(fields->names[i], attribute)) {
             return true;
         }
     }
 
     return fields->names_all;
+}
+
+
+static bool
+es_fields_attribute(const es_fields_walk_t *walk, es_str_t name)
+{
+    return es_attr_find(name) != ES_ATTR_EXTENSION || es_attr_reserved(name)
+           || es_fields_shows(walk->fields, name);
 }
 
 

@@ -102,6 +102,9 @@ extern const es_fields_t  *const  es_fields_unreadable;
    equal results.  It has ES_FIELDS_ID bytes. */
 const uint8_t *es_fields_id(const es_fields_t *fields);
 
+/* True if the lists show this extension attribute. */
+bool es_fields_shows(const es_fields_t *fields, es_str_t attribute);
+
 /*
  * Appends the event as the lists show it.  `event` is the text of the log.  With
  * a `seal` of NULL, an event with a value to be encrypted is refused.

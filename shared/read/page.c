@@ -4,23 +4,28 @@
  * Composes a page as slices of the map.
  *
  * Without a filter a slice is a whole run of events in a chunk, so that a page
- * costs one hash and one copy for each chunk.
+ * costs one hash and one copy for each chunk.  With field lists there is one
+ * slice: the text that they show of all events.
  */
 
 #include <stdlib.h>
 
 #include "event/filter.h"
+#include "fields/fields.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "read/reader.h"
 #include "read/walk.h"
 #include "store/txn.h"
 
+#define ES_PAGE_TEXT_KEPT  (1024 * 1024)     /* bytes, for the next page */
+
 static es_rc_t es_page_plain(es_txn_t *txn, const es_feed_t *feed,
-    uint64_t after, unsigned limit, size_t bytes_max, es_page_t *page);
+    uint64_t after, unsigned limit, size_t bytes_max,
+    const es_fields_t *fields, es_page_t *page);
 static es_rc_t es_page_filtered(es_txn_t *txn, const es_feed_t *feed,
     uint64_t after, es_str_t after_text, unsigned limit, size_t bytes_max,
-    const es_filter_t *filter, es_page_t *page);
+    const es_filter_t *filter, const es_fields_t *fields, es_page_t *page);
 
 
 void
@@ -34,6 +39,11 @@ es_page_clear(es_page_t *page, uint64_t after)
     page->last = 0;
     page->next = after;
     page->has_more = false;
+    page->text.len = 0;
+
+    if (page->text.cap > ES_PAGE_TEXT_KEPT) {
+        es_buf_free(&page->text);
+    }
 }
 
 
@@ -92,8 +102,10 @@ es_page_ends(es_page_t *page, unsigned count)
 es_rc_t
 es_page_read(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     es_str_t after_text, unsigned limit, size_t bytes_max,
-    const es_filter_t *filter, es_page_t *page)
+    const es_filter_t *filter, const es_fields_t *fields, es_page_t *page)
 {
+    es_rc_t  rc;
+
     es_page_clear(page, after);
     page->has_more = after < feed->last;
 
@@ -105,12 +117,92 @@ es_page_read(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         limit = (unsigned) (feed->last - after);
     }
 
-    if (es_filter_is_all(filter)) {
-        return es_page_plain(txn, feed, after, limit, bytes_max, page);
+    rc = es_filter_is_all(filter)
+         ? es_page_plain(txn, feed, after, limit, bytes_max, fields, page)
+         : es_page_filtered(txn, feed, after, after_text, limit, bytes_max,
+                            filter, fields, page);
+
+    return rc == ES_OK && fields != NULL ? es_page_shown(page) : rc;
+}
+
+
+es_rc_t
+es_page_show(es_page_t *page, const es_fields_t *fields, es_str_t event,
+    size_t bytes_max, bool *room)
+{
+    size_t   start;
+    es_rc_t  rc;
+
+    *room = true;
+    start = page->text.len;
+
+    rc = es_page_ends(page, page->count + 1);
+
+    if (rc == ES_OK && page->count > 0) {
+        rc = es_buf_append(&page->text, ",", 1);
     }
 
-    return es_page_filtered(txn, feed, after, after_text, limit, bytes_max,
-                            filter, page);
+    if (rc == ES_OK) {
+        rc = es_fields_event(fields, page->seal, event, &page->text);
+    }
+
+    if (rc == ES_OK && page->count > 0 && page->text.len > bytes_max) {
+        *room = false;
+    }
+
+    if (rc != ES_OK || !*room) {
+        page->text.len = start;
+        return rc;
+    }
+
+    page->bytes = page->text.len;
+    page->ends[page->count++] = page->bytes;
+
+    return ES_OK;
+}
+
+
+/* The text has its place in memory only now. */
+
+es_rc_t
+es_page_shown(es_page_t *page)
+{
+    page->nslices = 0;
+    page->bytes = 0;
+
+    return page->count > 0
+           ? es_page_slice(page, page->text.data, page->text.len) : ES_OK;
+}
+
+
+/* Shows the events [i, *n) of a chunk, or those that the page has room for. */
+
+static es_rc_t
+es_page_run_shown(es_page_t *page, const es_chunk_t *chunk, uint32_t i,
+    uint32_t *n, const es_fields_t *fields, size_t bytes_max)
+{
+    bool      room;
+    size_t    start;
+    es_rc_t   rc;
+    es_str_t  event;
+
+    for ( ; i < *n; i++) {
+        start = i == 0 ? 0 : chunk->entries[i - 1].end + 1;
+        event.data = chunk->body + start;
+        event.len = chunk->entries[i].end - start;
+
+        rc = es_page_show(page, fields, event, bytes_max, &room);
+
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        if (!room) {
+            *n = i;
+        }
+    }
+
+    return ES_OK;
 }
 
 
@@ -151,13 +243,15 @@ es_page_run(es_page_t *page, const es_chunk_t *chunk, uint32_t i, uint32_t n)
 
 static es_rc_t
 es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
-    unsigned limit, size_t bytes_max, es_page_t *page)
+    unsigned limit, size_t bytes_max, const es_fields_t *fields,
+    es_page_t *page)
 {
-    size_t      start;
+    size_t      start, bytes;
     es_rc_t     rc;
     uint32_t    i, n;
     es_chunk_t  chunk;
 
+    bytes = 0;
     page->first = after + 1;
 
     rc = es_chunk_seek(txn->events, feed->number, after + 1, true, &chunk);
@@ -173,8 +267,7 @@ es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         for (n = i; n < chunk.head->count; n++) {
             if (page->count + (n - i) == limit
                 || (page->count + (n - i) > 0
-                    && page->bytes + 1 + chunk.entries[n].end - start
-                       > bytes_max))
+                    && bytes + 1 + chunk.entries[n].end - start > bytes_max))
             {
                 break;
             }
@@ -183,7 +276,11 @@ es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         if (n > i) {
             page->first_ms = page->count == 0 ? chunk.head->time_ms
                                               : page->first_ms;
-            rc = es_page_run(page, &chunk, i, n);
+            bytes += (bytes > 0) + chunk.entries[n - 1].end - start;
+
+            rc = fields == NULL
+                 ? es_page_run(page, &chunk, i, n)
+                 : es_page_run_shown(page, &chunk, i, &n, fields, bytes_max);
             if (rc != ES_OK) {
                 return rc;
             }
@@ -254,17 +351,48 @@ es_page_event(es_page_t *page, const es_event_t *event, bool first,
 }
 
 
+/* The same as the lists show it. */
+
+static es_rc_t
+es_page_event_shown(es_page_t *page, const es_event_t *event, es_str_t prev,
+    const es_fields_t *fields, size_t bytes_max, bool *room)
+{
+    es_rc_t  rc;
+
+    page->scratch.len = 0;
+    rc = es_buf_str(&page->scratch, event->before);
+
+    if (rc == ES_OK) {
+        rc = es_buf_str(&page->scratch, prev);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_buf_str(&page->scratch, event->after);
+    }
+
+    return rc == ES_OK
+           ? es_page_show(page, fields, (es_str_t) { page->scratch.data,
+                                                     page->scratch.len },
+                          bytes_max, room)
+           : rc;
+}
+
+
 static es_rc_t
 es_page_filtered(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     es_str_t after_text, unsigned limit, size_t bytes_max,
-    const es_filter_t *filter, es_page_t *page)
+    const es_filter_t *filter, const es_fields_t *fields, es_page_t *page)
 {
+    bool        room;
+    size_t      bytes;
     es_rc_t     rc;
     uint32_t    i;
     es_str_t    text, prev;
     es_walk_t   walk;
     es_event_t  event;
 
+    room = true;
+    bytes = 0;
     prev = after_text;
 
     rc = es_walk_open(&walk, txn, feed, after, filter, limit);
@@ -281,14 +409,23 @@ es_page_filtered(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
             rc = es_event_parts(feed, &walk.chunk, i, text, &event);
         }
 
+        bytes += text.len + 1;
+
         if (rc == ES_OK && page->count > 0
-            && page->bytes + text.len + ES_CURSOR_MAX > bytes_max)
+            && bytes - 1 + ES_CURSOR_MAX > bytes_max)
         {
             break;
         }
 
         if (rc == ES_OK) {
-            rc = es_page_event(page, &event, i == 0, prev);
+            rc = fields == NULL
+                 ? es_page_event(page, &event, i == 0, prev)
+                 : es_page_event_shown(page, &event, prev, fields, bytes_max,
+                                       &room);
+        }
+
+        if (!room) {
+            break;
         }
 
         if (rc == ES_OK) {
@@ -330,5 +467,7 @@ es_page_free(es_page_t *page)
 {
     free(page->slices);
     free(page->ends);
+    es_buf_free(&page->text);
+    es_buf_free(&page->scratch);
     memset(page, 0, sizeof(es_page_t));
 }

@@ -7,13 +7,18 @@
  * difference of two look-ups.
  */
 
+#include "base/base.h"
 #include "event/digest.h"
 #include "event/filter.h"
+#include "fields/fields.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "log/subject.h"
 #include "read/range.h"
+#include "read/reader.h"
 #include "store/txn.h"
+
+#define ES_RANGE_BYTES  (1024 * 1024)  /* of events that are read at once */
 
 
 static es_rc_t
@@ -140,4 +145,44 @@ es_range_count(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     }
 
     return es_subject_count(txn, feed, filter->subject, after, to, count);
+}
+
+
+es_rc_t
+es_range_shown(es_txn_t *txn, const es_feed_t *feed, uint64_t *position,
+    uint64_t to, const es_fields_t *fields, es_page_t *page,
+    uint8_t digest[ES_CHAIN_LEN], uint64_t *bytes)
+{
+    size_t       start;
+    es_rc_t      rc;
+    unsigned     i;
+    es_feed_t    end;
+    const char  *text;
+
+    end = *feed;
+    end.last = to;
+
+    rc = es_page_read(txn, &end, *position, es_null_str, ES_RANGE_SHOWN,
+                      ES_RANGE_BYTES, NULL, fields, page);
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    if (page->count == 0) {
+        return ES_CORRUPT;
+    }
+
+    text = page->slices[0].data;
+    start = 0;
+
+    for (i = 0; i < page->count; i++) {
+        es_digest_chain(digest, text + start, page->ends[i] - start);
+        *bytes += page->ends[i] - start;
+        start = page->ends[i] + 1;
+    }
+
+    *position = page->next;
+
+    return ES_OK;
 }

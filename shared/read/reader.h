@@ -12,6 +12,7 @@
 #define ES_READER_H
 
 #include "event/filter.h"
+#include "fields/fields.h"
 #include "log/feed.h"
 #include "store/txn.h"
 
@@ -43,6 +44,12 @@ typedef struct {
     uint64_t   next;           /* cursor of the next page: every event up to
                                   it is in this page or does not match */
     bool       has_more;       /* later events may match */
+    es_buf_t   text;           /* events as field lists show them: the only
+                                  slice then */
+    es_buf_t   scratch;
+    const es_fields_seal_t
+              *seal;           /* encrypts values, see fields.h; set by the
+                                  caller */
 } es_page_t;
 
 /*
@@ -60,12 +67,17 @@ typedef struct {
  * The page ends at feed->last.  A caller that wants fewer events lowers it in
  * its copy of the feed.
  *
+ * With `fields`, the page has what the lists show of each event.  `bytes_max`
+ * bounds both the events and what is shown of them.  NULL: everything.
+ *
  * The caller has checked the cursor with es_feed_check().  ES_CORRUPT: a
- * record does not match its hash, and the page has nothing of it.
+ * record does not match its hash, and the page has nothing of it.  ES_DENIED
+ * and others of es_fields_event(): an event may not be shown, and the page must
+ * not be used.
  */
 es_rc_t es_page_read(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     es_str_t after_text, unsigned limit, size_t bytes_max,
-    const es_filter_t *filter, es_page_t *page);
+    const es_filter_t *filter, const es_fields_t *fields, es_page_t *page);
 
 /* Copies the slices to `out`, which has page->bytes.  Returns the end. */
 char *es_page_copy(const es_page_t *page, char *out);

@@ -94,14 +94,50 @@ es_snapshot_without(es_str_t type, const es_str_t *without, size_t nwithout)
 }
 
 
+/* Adds an event as the lists show it, or as it is.  ES_STOP: the page has no
+   room. */
+
+static es_rc_t
+es_snapshot_event(es_page_t *page, es_str_t event, size_t bytes_max,
+    const es_fields_t *fields)
+{
+    bool     room;
+    es_rc_t  rc;
+
+    if (fields != NULL) {
+        rc = es_page_show(page, fields, event, bytes_max, &room);
+
+        return rc == ES_OK && !room ? ES_STOP : rc;
+    }
+
+    rc = es_page_ends(page, page->count + 1);
+
+    if (rc == ES_OK && page->count > 0) {
+        rc = es_page_slice(page, ",", 1);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_page_slice(page, event.data, event.len);
+    }
+
+    if (rc == ES_OK) {
+        page->ends[page->count++] = page->bytes;
+    }
+
+    return rc;
+}
+
+
 /* Adds the subject's event, if it had one by then, and adds the chunk
-   look-ups to `lookups`.  ES_FULL: the page has no room. */
+   look-ups to `lookups`.  ES_STOP: the page has no room. */
 
 static es_rc_t
 es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     const MDB_val *value, const es_str_t *without, size_t nwithout,
-    size_t bytes_max, es_page_t *page, unsigned *lookups)
+    size_t bytes_max, const es_fields_t *fields, es_page_t *page,
+    unsigned *lookups)
 {
+    bool          first;
     es_rc_t       rc;
     uint64_t      sequence;
     es_event_t    event;
@@ -127,29 +163,20 @@ es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     }
 
     if (page->count > 0 && page->bytes + 1 + event.json.len > bytes_max) {
-        return ES_FULL;
+        return ES_STOP;
     }
 
-    rc = es_page_ends(page, page->count + 1);
-
-    if (rc == ES_OK && page->count > 0) {
-        rc = es_page_slice(page, ",", 1);
-    }
+    first = page->count == 0;
+    rc = es_snapshot_event(page, event.json, bytes_max, fields);
 
     if (rc == ES_OK) {
-        rc = es_page_slice(page, event.json.data, event.json.len);
-    }
-
-    if (rc == ES_OK) {
-        if (page->count == 0 || sequence < page->first) {
+        if (first || sequence < page->first) {
             page->first = sequence;
         }
 
         if (sequence > page->last) {
             page->last = sequence;
         }
-
-        page->ends[page->count++] = page->bytes;
     }
 
     return rc;
@@ -159,7 +186,8 @@ es_snapshot_add(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
 es_rc_t
 es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     es_str_t after, const es_str_t *without, size_t nwithout, unsigned limit,
-    size_t bytes_max, es_page_t *page, es_str_t *last)
+    size_t bytes_max, const es_fields_t *fields, es_page_t *page,
+    es_str_t *last)
 {
     int          rc;
     MDB_val      key, value;
@@ -187,9 +215,9 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
         }
 
         result = es_snapshot_add(txn, feed, at, &value, without, nwithout,
-                                 bytes_max, page, &lookups);
+                                 bytes_max, fields, page, &lookups);
         if (result != ES_OK) {
-            page->has_more = result == ES_FULL;
+            page->has_more = result == ES_STOP;
             break;
         }
 
@@ -205,5 +233,9 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
         return rc == EINVAL ? ES_INVALID : es_env_rc(rc);
     }
 
-    return result == ES_FULL ? ES_OK : result;
+    if (result != ES_OK && result != ES_STOP) {
+        return result;
+    }
+
+    return fields != NULL ? es_page_shown(page) : ES_OK;
 }

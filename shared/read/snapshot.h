@@ -30,12 +30,14 @@
  *
  * A page ends after ES_SNAPSHOT_LOOKUPS chunk look-ups: one for each subject,
  * and more for a subject with later events.  So it may have fewer than `limit`
- * events, or none.  Slices are events as stored.
+ * events, or none.  Slices are events as stored, or one slice is what `fields`
+ * show of them; outcomes are those of es_page_read() then.
  */
 #define ES_SNAPSHOT_LOOKUPS  2000
 
 es_rc_t es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     es_str_t after, const es_str_t *without, size_t nwithout, unsigned limit,
-    size_t bytes_max, es_page_t *page, es_str_t *last);
+    size_t bytes_max, const es_fields_t *fields, es_page_t *page,
+    es_str_t *last);
 
 #endif /* ES_SNAPSHOT_H */

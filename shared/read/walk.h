@@ -17,6 +17,7 @@
 #define ES_WALK_H
 
 #include "event/filter.h"
+#include "fields/fields.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "log/subject.h"
@@ -155,5 +156,12 @@ es_rc_t es_page_slice(es_page_t *page, const char *data, size_t len);
 
 /* Makes room for the ends of this many events. */
 es_rc_t es_page_ends(es_page_t *page, unsigned count);
+
+/* Adds what the lists show of an event.  Sets `*room` to false, and adds
+   nothing, if the page would exceed `bytes_max`; the first event always has
+   room.  es_page_shown() ends such a page. */
+es_rc_t es_page_show(es_page_t *page, const es_fields_t *fields,
+    es_str_t event, size_t bytes_max, bool *room);
+es_rc_t es_page_shown(es_page_t *page);
 
 #endif /* ES_WALK_H */

@@ -104,6 +104,7 @@ my %title = (
     'quota-exceeded'         => 'Request cannot be satisfied as assigned quota'
         . ' has been exceeded',
     'unavailable'            => 'Service unavailable',
+    'field-list'             => 'Field lists do not allow an answer now',
     'store-full'             => 'Store is full',
 );
 my %seen;
@@ -409,6 +410,18 @@ row(503, 'unavailable', publish($events, $event->()),
 rename "$log.away", $log or die "rename: $!\n";
 ok(wait_for(sub { $t->http(GET => $events, bearer($key))->{status} == 200 },
     20), 'and serve it when it is back');
+
+###############################################################################
+# 503: field lists that cannot be read
+
+$t->allow_errors(qr/field lists cannot be applied/);
+my $record = $t->ctl_ok('partner', 'show', 'acme');
+$record =~ s/\{/{"fields":{"orders":{}},/;
+is(system($t->build . '/helper/damage', $t->store . '/registry', 'objects',
+    'pacme', $record), 0, 'a damaged record');
+$t->partner('bell');
+row(503, 'field-list', [ GET => $events, $acme ],
+    headers => { 'retry-after' => qr/^[1-3]$/ });
 
 is_deeply([ grep { !$seen{$_} } sort keys %title ], [],
     'every type but "internal" was seen');

@@ -318,7 +318,8 @@ test_form(void)
     put(&bad);
 
     (void) es_txn_begin(store, &txn);
-    is_int(es_page_read(txn, &feed, 0, es_null_str, 100, 1 << 20, NULL, &page),
+    is_int(es_page_read(txn, &feed, 0, es_null_str, 100, 1 << 20, NULL, NULL,
+                        &page),
            ES_CORRUPT, "a page with a chunk of another form is refused");
     es_txn_end(txn);
     es_page_free(&page);
@@ -448,7 +449,8 @@ test_erased(void)
     (void) es_txn_begin(store, &txn);
     ok(ranges(txn, digests, bytes),
        "digests and byte counts are those of the events as published");
-    is_int(es_page_read(txn, &feed, 3, es_null_str, 3, 1 << 20, NULL, &page),
+    is_int(es_page_read(txn, &feed, 3, es_null_str, 3, 1 << 20, NULL, NULL,
+                        &page),
            ES_OK, "a page with the tombstone is read");
     text = calloc(1, page.bytes + 1);
     (void) es_page_copy(&page, text);

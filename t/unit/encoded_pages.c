@@ -392,9 +392,9 @@ test_source(void)
 
     need(es_txn_begin(store, &txn), "txn");
     need(es_feed_get(txn, es_lit("a"), &feed), "feed");
-    need(es_page_read(txn, &feed, 0, es_null_str, 100, SIZE, NULL, &one),
+    need(es_page_read(txn, &feed, 0, es_null_str, 100, SIZE, NULL, NULL, &one),
          "page");
-    need(es_page_read(txn, &feed, 100, es_null_str, 100, SIZE, NULL, &two),
+    need(es_page_read(txn, &feed, 100, es_null_str, 100, SIZE, NULL, NULL, &two),
          "page");
 
     ok(es_encoded_source(&one, ES_ENCODING_GZIP)

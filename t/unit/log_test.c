@@ -133,7 +133,7 @@ read_all(es_store_t *store, const char *name, const es_filter_t *filter,
         (void) es_cursor_print(feed.epoch, after, held);
 
         if (es_page_read(txn, &feed, after, es_str(held), limit, 1 << 20,
-                         filter, &page) != ES_OK)
+                         filter, NULL, &page) != ES_OK)
         {
             *chained = false;
         }

@@ -153,7 +153,7 @@ pages_agree(es_txn_t *txn, const es_feed_t *whole, bool types)
     do {
         n = after;
         good &= es_page_read(txn, feed, after, es_lit("x-0"), limit, 1 << 20,
-                             &filter, &page) == ES_OK;
+                             &filter, NULL, &page) == ES_OK;
 
         for (count = 0; good && n < page.next; ) {
             n++;
@@ -190,7 +190,7 @@ snapshot_agrees(es_txn_t *txn, const es_feed_t *feed, uint64_t at)
 
     do {
         good = es_snapshot_page(txn, feed, at, after, NULL, 0, 7, 1 << 20,
-                                &page, &to)
+                                NULL, &page, &to)
                == ES_OK;
 
         copy = malloc(page.bytes + 1);
@@ -381,7 +381,8 @@ main(void)
     (void) es_txn_begin(store, &txn);
     (void) es_feed_get(txn, es_lit("g"), &feed);
     after = (es_str_t) { position, sizeof(position) };
-    is_int(es_snapshot_page(txn, &feed, 0, after, NULL, 0, 1, 1, &page, &to),
+    is_int(es_snapshot_page(txn, &feed, 0, after, NULL, 0, 1, 1, NULL, &page,
+                            &to),
            ES_INVALID, "no snapshot goes on after what is longer than a key");
     es_page_free(&page);
     ok(feed.total == 0 && feed.digest[0] == 0, "another feed has nothing");

@@ -240,7 +240,7 @@ read_page(es_store_t *store, const char *name, const char *types,
     calls = 0;
     advised = 0;
     rc = es_page_read(txn, &feed, after, es_lit("x-0"), limit, 1 << 22,
-                      &filter, &page);
+                      &filter, NULL, &page);
     es_txn_end(txn);
 
     return rc;
@@ -452,7 +452,7 @@ agrees(es_store_t *store, const char *types, bool by_subject)
     do {
         n = after;
         good = es_page_read(txn, &feed, after, es_lit("x-0"), limit, 1 << 22,
-                            &filter, &page) == ES_OK;
+                            &filter, NULL, &page) == ES_OK;
 
         for (count = 0; good && n < page.next; ) {
             n++;
