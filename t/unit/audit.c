@@ -146,6 +146,47 @@ damage(uint64_t key, uint64_t as, bool flip, size_t byte)
 }
 
 
+/* What a forger would write in place of entry 3: other text, and the hash that
+   it has behind entry 2. */
+
+static es_rc_t
+forge_entry(void *ctx, const es_audit_entry_t *entry)
+{
+    es_audit_head_t  *head = ctx;
+
+    if (entry->sequence == 2) {
+        head->sequence = 2;
+        memcpy(head->hash, entry->hash, ES_AUDIT_HASH);
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+forge_run(MDB_txn *txn, void *ctx)
+{
+    char              record[ES_AUDIT_HASH + 2];
+    es_rc_t           rc;
+    MDB_dbi           dbi;
+    MDB_val           key, value;
+    uint64_t          big = __builtin_bswap64(3);
+    es_audit_head_t  *head = ctx;
+
+    rc = es_env_late_make(store->registry, txn, &dbi);
+    es_audit_link(head, 3, es_lit("{}"));
+    memcpy(record, head->hash, ES_AUDIT_HASH);
+    memcpy(record + ES_AUDIT_HASH, "{}", 2);
+
+    key.mv_data = &big;
+    key.mv_size = sizeof(big);
+    value.mv_data = record;
+    value.mv_size = sizeof(record);
+
+    return rc == ES_OK ? es_env_rc(mdb_put(txn, dbi, &key, &value, 0)) : rc;
+}
+
+
 static es_rc_t
 verify(const es_audit_head_t *marks, size_t n)
 {
@@ -250,6 +291,15 @@ test_verify(void)
     (void) damage(9, 4, false, 0);
     (void) damage(9, 0, false, 0);
     is_int(verify(&head, 1), ES_OK, "the swap is undone");
+
+    (void) damage(3, 9, false, 0);
+    (void) es_audit_each(store, ES_AUDIT_REGISTRY, 0, forge_entry, &fork);
+    (void) es_env_update(store->registry, forge_run, &fork);
+    broken(NULL, 0, "registry/: entry 4 does not match its hash",
+           "an entry with a hash of its own");
+    (void) damage(9, 3, false, 0);
+    (void) damage(9, 0, false, 0);
+    is_int(verify(&head, 1), ES_OK, "the forgery is undone");
 
     (void) damage(3, 9, false, 0);
     (void) damage(3, 0, false, 0);
