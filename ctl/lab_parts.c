@@ -116,14 +116,21 @@ ctl_lab_spawn(const ctl_lab_t *lab, const char *log, char **argv)
 {
     int    fd;
     char   path[LAB_PATH + 64];
-    pid_t  pid;
+    pid_t  pid, lab_pid;
 
     (void) fflush(stdout);
+    lab_pid = getpid();
     pid = fork();
 
     if (pid == 0) {
         (void) setpgid(0, 0);
-        (void) prctl(PR_SET_PDEATHSIG, SIGTERM);    /* if the lab is killed */
+
+        /* the lab may be killed, also before this */
+
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) == -1 || getppid() != lab_pid) {
+            _exit(127);
+        }
+
         fd = STDERR_FILENO;
 
         if (log != NULL) {

@@ -18,6 +18,14 @@ plan(skip_all => 'python3 is not installed')
     if system('python3 -c "" 2>/dev/null') != 0;
 
 my $t = Test::Eventsync->new;
+
+# What a process was started by; it may have ended.
+sub command_of {
+    my ($file) = @_;
+    open my $fh, '<', $file or return '';
+    return do { local $/; <$fh> } // '';
+}
+
 my @programs = programs('python');
 
 my $dir = $t->testdir . '/course';
@@ -113,6 +121,8 @@ for my $signal (qw(TERM HUP PIPE KILL)) {
         /^eventsyncctl: interrupted$/m, "SIG$signal ends it with a word");
     ok(wait_for(sub { !Test::Eventsync::port_open($t->port(2)) }, 20),
         'nginx has ended');
+    ok(wait_for(sub { !grep { /\0(?:--store=)?\Q$dir\E[\/\0]/ } map { command_of($_) }
+        glob '/proc/[0-9]*/cmdline' }, 20), 'and so has all else');
 }
 
 for my $step (qw(none 0 7)) {
