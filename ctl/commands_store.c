@@ -35,6 +35,9 @@ static const ctl_option_row_t  ctl_backup_rows[] = {
 static const ctl_option_row_t  ctl_restore_rows[] = {
     { "keep-epochs", NULL, "begin no new epochs: nothing was published after "
       "the backup", CTL_FREE },
+    { "erasures", "FILE|none", "what was erased after the backup, as "
+      "\"erasures\" lists it; default: as the store of --store knows it",
+      CTL_FREE },
     { "group", "GROUP", "give the files to the groups, as \"store rights\"",
       CTL_FREE },
     { "dispatcher", "USER", "the user of the dispatcher, with --group",
@@ -106,6 +109,12 @@ const ctl_command_t  ctl_store_commands[] = {
       "--key-file=/etc/eventsync/keys\n"
       "erase --feed=orders --event=k3f9abcd-10437 --expect=1 "
       "--key-file=/etc/eventsync/keys" },
+
+    { .name = "erasures", .run = ctl_erasures, .kind = CTL_NO_KIND,
+      .about = "list what was erased, by cursors, for a restore of an older "
+      "backup",
+      .json = "one erasure a line, as without the option", .stream = true,
+      .examples = "erasures > erasures.ndjson" },
 
     { .name = "store rights", .run = ctl_store_rights, .kind = CTL_NO_KIND,
       .options = ctl_rights_rows,

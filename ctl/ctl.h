@@ -198,6 +198,7 @@ int ctl_compact(ctl_t *ctl, int argc, char **argv);
 int ctl_restore(ctl_t *ctl, int argc, char **argv);
 
 int ctl_erase(ctl_t *ctl, int argc, char **argv);
+int ctl_erasures(ctl_t *ctl, int argc, char **argv);
 
 /* Work on the records of the command's kind. */
 int ctl_object_list(ctl_t *ctl, int argc, char **argv);

@@ -17,6 +17,7 @@
 #include "ctl.h"
 #include "erase/erase.h"
 #include "log/feed.h"
+#include "read/encoded_pages.h"
 
 #define CTL_ERASE_WAIT_MS  10000   /* for a reader of an old state */
 
@@ -39,6 +40,8 @@ typedef struct {
     uint64_t     count;
     json_t      *found;            /* feeds with their cursors */
     json_t      *keys;             /* of pages in caches */
+    es_encoded_page_t  *pages;     /* that workers may have stored */
+    size_t       npages;
     json_t      *cursors;          /* of the present feed */
     uint64_t     page;             /* the last one of the present feed */
     es_scrub_t   scrub;
@@ -222,6 +225,7 @@ ctl_erase_all(ctl_t *ctl, ctl_erase_t *e, bool erase)
     uint64_t  before;
 
     e->count = 0;
+    e->npages = 0;
     (void) json_array_clear(e->found);
     (void) json_array_clear(e->keys);
 
@@ -274,13 +278,94 @@ ctl_erase_check(ctl_t *ctl, ctl_erase_t *e)
 }
 
 
+/* Notes the page of an erased event, also one of a run that was killed. */
+
+static es_rc_t
+ctl_erase_note_page(void *ctx, uint64_t number, const es_erasure_t *erasure)
+{
+    void               *pages;
+    ctl_erase_t        *e = ctx;
+    es_encoded_page_t   page;
+
+    (void) number;
+
+    page.feed = erasure->feed;
+    page.page = (erasure->sequence - 1) / ES_FEED_PAGE + 1;
+
+    if (e->npages > 0
+        && e->pages[e->npages - 1].feed == page.feed
+        && e->pages[e->npages - 1].page == page.page)
+    {
+        return ES_OK;
+    }
+
+    pages = realloc(e->pages, (e->npages + 1) * sizeof(*e->pages));
+    if (pages == NULL) {
+        return ES_NOMEM;
+    }
+
+    e->pages = pages;
+    e->pages[e->npages++] = page;
+
+    return ES_OK;
+}
+
+
+/* Stored pages of these events are of no use any more. */
+
+static int
+ctl_erase_pages(ctl_t *ctl, ctl_erase_t *e)
+{
+    es_rc_t              es;
+    uint64_t             erased, finished;
+    es_scrub_t           scrub;
+    es_problem_t         problem = { 0 };
+    es_encoded_pages_t  *pages;
+
+    es = es_erase_state(ctl->store, &erased, &finished);
+
+    if (es == ES_OK) {
+        es = es_erase_each(ctl->store, finished, ctl_erase_note_page, e);
+    }
+
+    if (es != ES_OK || e->npages == 0) {
+        return es == ES_OK ? CTL_OK
+                           : ctl_fail(CTL_FAILED, "%s", es_reason(es));
+    }
+
+    es = es_encoded_open(ctl->store, 0, &pages, &problem);
+
+    if (es == ES_NOT_FOUND) {
+        return CTL_OK;
+    }
+
+    if (es == ES_OK) {
+        es = es_encoded_erase(pages, e->pages, e->npages, CTL_ERASE_WAIT_MS,
+                              &scrub);
+        es_encoded_close(pages);
+    }
+
+    return es == ES_OK ? CTL_OK
+           : ctl_fail(CTL_FAILED, "the events are erased, but pages that "
+                      "workers have stored are not: %s; stop nginx and remove "
+                      "pages/ of the store", problem.detail[0] != '\0'
+                      ? problem.detail : es_reason(es));
+}
+
+
 /* What records have no longer is still in the files. */
 
 static int
 ctl_erase_end(ctl_t *ctl, ctl_erase_t *e)
 {
+    int      rc;
     size_t   i;
     es_rc_t  es;
+
+    rc = ctl_erase_pages(ctl, e);
+    if (rc != CTL_OK) {
+        return rc;
+    }
 
     es = ES_OK;
 
@@ -396,6 +481,7 @@ ctl_erase(ctl_t *ctl, int argc, char **argv)
     json_decref(e.keys);
     es_buf_free(&e.subject);
     free(e.feeds);
+    free(e.pages);
 
     return rc;
 }

@@ -15,6 +15,7 @@
 #include "audit/audit.h"
 #include "base/clock.h"
 #include "copy.h"
+#include "erasures.h"
 #include "log/feed.h"
 #include "open/open.h"
 #include "progress.h"
@@ -27,6 +28,7 @@
 
 typedef struct {
     const char   *from;
+    const char   *erasures;
     bool          keep;            /* the epochs */
     bool          give;            /* the files to groups */
     es_rights_t   rights;
@@ -44,8 +46,9 @@ ctl_restore_args(ctl_t *ctl, int *argc, char **argv, ctl_restore_t *r)
     const char   *keep = NULL;
     ctl_rights_t  text = { 0 };
 
-    ctl_option_t  options[CTL_RIGHTS_OPTIONS + 2] = {
-        [CTL_RIGHTS_OPTIONS] = { "keep-epochs", &keep }
+    ctl_option_t  options[CTL_RIGHTS_OPTIONS + 3] = {
+        [CTL_RIGHTS_OPTIONS] = { "keep-epochs", &keep },
+        [CTL_RIGHTS_OPTIONS + 1] = { "erasures", &r->erasures }
     };
 
     ctl_rights_options(options, &text);
@@ -156,6 +159,10 @@ ctl_restore_verify(const ctl_t *ctl, ctl_restore_t *r)
 
     if (rc == CTL_OK) {
         rc = ctl_restore_audit(&copy, r);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_erasures_repeat(ctl, &copy, r->erasures, r->backup.identity);
     }
 
     if (rc == CTL_OK && !r->keep) {

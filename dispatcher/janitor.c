@@ -10,11 +10,13 @@
  * it unusable.
  */
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/base.h"
 #include "delivery/delivery.h"
+#include "delivery/erased_answers.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
 #include "read/retention.h"
@@ -39,6 +41,7 @@ typedef struct {
     char    (*names)[ES_FEED_MAX + 1];
     size_t    n;
     bool      expiring;            /* the same for attempts and dead letters */
+    bool      erasing;             /* and for answers to erased events */
 } esd_unapplied_t;
 
 static void *esd_janitor_main(void *ctx);
@@ -284,6 +287,34 @@ esd_janitor_expire(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
 }
 
 
+/* An answer may repeat the event that was erased. */
+
+static void
+esd_janitor_erase(esd_dispatcher_t *d, esd_unapplied_t *unapplied)
+{
+    es_rc_t   rc;
+    uint64_t  erased;
+
+    rc = es_delivery_erase(d->store, &erased);
+
+    if (rc == ES_OK && erased > 0) {
+        esd_log_line(ESD_LOG_INFO, "took the answers to %" PRIu64 " erased "
+                     "events", erased);
+    }
+
+    if (rc != ES_OK && !unapplied->erasing) {
+        esd_log_line(ESD_LOG_ERROR, "cannot take the answers to erased "
+                     "events: %s; the dispatcher tries again every %d s",
+                     es_reason(rc), ESD_JANITOR_S);
+
+    } else if (rc == ES_OK && unapplied->erasing) {
+        esd_log_line(ESD_LOG_WARN, "answers to erased events are taken again");
+    }
+
+    unapplied->erasing = rc != ES_OK;
+}
+
+
 static void *
 esd_janitor_main(void *ctx)
 {
@@ -308,6 +339,7 @@ esd_janitor_main(void *ctx)
         esd_janitor_clock(d);
         esd_janitor_trim(d, &unapplied);
         esd_janitor_expire(d, &unapplied, &position);
+        esd_janitor_erase(d, &unapplied);
         esd_janitor_report(d, false);
         esd_heads_sign(d, &heads, false);
 

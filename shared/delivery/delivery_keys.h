@@ -19,6 +19,7 @@
  *     meta       "heartbeat"                               milliseconds
  *                "taken"                                   number of a request
  *                "redrive", endpoint                       milliseconds
+ *                "erased"                                  erased_answers.h
  *                "tally"                                   see tally.c
  *                and those of outbox.c, stall.c, away_feeds.c,
  *                verification.c, figures.c, certificates.c, exports.c and

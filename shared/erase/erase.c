@@ -87,7 +87,10 @@ es_erase_record(es_eraser_t *e, uint32_t i)
     erasure.time_ms = e->now_ms;
     memcpy(erasure.epoch, at.epoch, sizeof(erasure.epoch));
 
-    if (!e->what->forget) {
+    if (e->what->again != NULL) {
+        erasure = *e->what->again;
+
+    } else if (!e->what->forget) {
         memcpy(erasure.kid, es_keyring_current(e->store->ring), ES_KID_LEN);
 
         rc = es_erased_hash(e->store, es_keyring_current(e->store->ring),

@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "event/cursor.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "store/scrub.h"
 
@@ -28,6 +29,8 @@ typedef struct {
     es_cursor_t  event;        /* without a subject: the event of this cursor */
     bool         forget;       /* keep no hash: the same (source, id) may be
                                   published again */
+    const es_erasure_t  *again;    /* the record of the erasure; NULL: a new
+                                      one is made */
 
     /* Is told the sequence of each event, after the commit.  May be NULL. */
     void       (*each)(void *ctx, const es_feed_t *feed, uint64_t sequence);
@@ -63,6 +66,16 @@ es_rc_t es_erase_finish(es_store_t *store, int64_t wait_ms,
 /* The same for the key of an erased subject in branch pages, before
    es_erase_finish().  Does nothing if the subject has events. */
 es_rc_t es_erase_bounds(es_store_t *store, es_str_t feed, es_str_t subject);
+
+/*
+ * Repeats an erasure of another copy of the store: of the same event if this
+ * store has it, and for the hash that it must not be published again.
+ */
+es_rc_t es_erase_again(es_store_t *store, const es_erasure_t *erasure);
+
+/* Calls `fn` for each erasure that the store records after `number`. */
+es_rc_t es_erase_each(es_store_t *store, uint64_t number, es_erasure_fn fn,
+    void *ctx);
 
 /* How many events were erased, and of how many all bytes are gone. */
 es_rc_t es_erase_state(es_store_t *store, uint64_t *erased,

@@ -26,7 +26,6 @@
 #include "store/txn.h"
 #include "store/wake.h"
 
-#define ES_FEED_PAGE        100
 #define ES_TRIM_CHUNKS       64    /* chunks in one transaction */
 
 typedef struct {

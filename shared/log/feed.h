@@ -15,6 +15,7 @@
 #include "store/deletions.h"
 #include "store/txn.h"
 
+#define ES_FEED_PAGE         100   /* events in an aligned page of each feed */
 #define ES_FEED_EARLIER_MAX  16    /* earlier epochs in a feed's record */
 
 /* An epoch whose events the feed still has, after which another one began. */

@@ -31,6 +31,7 @@
 #define ES_ENCODED_VERSION   1          /* changes when the body of a page
                                            changes */
 #define ES_ENCODED_SLACK     (UINT64_C(64) << 20)
+#define ES_ENCODED_ANY       (UINT64_C(1) << 46)
 #define ES_ENCODED_RESERVE  (UINT64_C(256) << 10)
 #define ES_ENCODED_PRUNE     256        /* entries removed in one transaction */
 #define ES_ENCODED_KEY_LEN   (4 + ES_EPOCH_MAX + 1 + 8 + 1)
@@ -38,7 +39,8 @@
 /* Databases */
 #define ES_ENCODED_PAGES  0    /* feed, epoch, page, encoding -> head, bytes */
 #define ES_ENCODED_ORDER  1    /* order of making -> key of a page */
-#define ES_ENCODED_META   2    /* "state" -> es_encoded_state_t */
+#define ES_ENCODED_META   2    /* "state" -> es_encoded_state_t; "erased" ->
+                                  how often pages were erased */
 
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of the rest, seeded by the key */
@@ -92,6 +94,29 @@ static const es_env_db_t  es_encoded_dbs[] = {
 };
 
 
+/* How often pages were erased, for es_env_options_t. */
+
+static uint64_t
+es_encoded_erased(MDB_txn *txn, void *ctx)
+{
+    MDB_val              key, value;
+    uint64_t             erased;
+    es_encoded_pages_t  *pages = ctx;
+
+    key.mv_data = (void *) (uintptr_t) "erased";
+    key.mv_size = 6;
+    erased = 0;
+
+    if (mdb_get(txn, es_env_dbi(pages->env, ES_ENCODED_META), &key, &value)
+        == 0 && value.mv_size == sizeof(erased))
+    {
+        memcpy(&erased, value.mv_data, sizeof(erased));
+    }
+
+    return erased;
+}
+
+
 es_rc_t
 es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     es_problem_t *problem)
@@ -106,6 +131,11 @@ es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     {
         return es_problem_set(problem, ES_IO, -1, NULL,
                               "the path of the store is too long");
+    }
+
+    if (size == 0 && access(dir, F_OK) != 0) {
+        return es_problem_set(problem, ES_NOT_FOUND, -1, NULL, "there are no "
+                              "encoded pages");
     }
 
     rc = es_file_mkdir(dir, store->path);
@@ -127,6 +157,14 @@ es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     options.writable = true;
     options.map_initial = 2 * size + ES_ENCODED_SLACK;
     options.map_max = options.map_initial;
+
+    if (size == 0) {
+        options.map_initial = 0;       /* that of the file */
+        options.map_max = ES_ENCODED_ANY;
+    }
+
+    options.erased = es_encoded_erased;
+    options.erased_ctx = pages;
     options.reserve = ES_ENCODED_RESERVE;
     options.step = 0;
     options.remedy = "delete it while nginx is stopped";
@@ -798,4 +836,127 @@ es_encoded_prune(es_encoded_pages_t *pages, es_store_t *store)
     free(prune.feeds);
 
     return rc;
+}
+
+
+/* Removes a page of every epoch, in all encodings. */
+
+static es_rc_t
+es_encoded_erase_page(es_encoded_pages_t *pages, MDB_txn *txn,
+    es_encoded_state_t *state, const es_encoded_page_t *page)
+{
+    int          rc;
+    uint8_t      key[ES_ENCODED_KEY_LEN], number[ES_EVENT_KEY_LEN];
+    es_rc_t      result;
+    MDB_val      k, v;
+    MDB_cursor  *cursor;
+
+    es_event_key(page->feed, 0, number);
+    memset(key, 0, sizeof(key));
+    memcpy(key, number, 4);
+
+    rc = mdb_cursor_open(txn, es_env_dbi(pages->env, ES_ENCODED_PAGES),
+                         &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    for (result = ES_OK; result == ES_OK; ) {
+        k = (MDB_val) { sizeof(key), key };
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+
+        if (rc != 0 || k.mv_size != sizeof(key)
+            || memcmp(k.mv_data, number, 4) != 0)
+        {
+            break;
+        }
+
+        memcpy(key, k.mv_data, sizeof(key));
+
+        if (es_be64_get(key + 4 + ES_EPOCH_MAX + 1) < page->page) {
+            es_be64(page->page, key + 4 + ES_EPOCH_MAX + 1);
+            key[ES_ENCODED_KEY_LEN - 1] = 0;
+            continue;
+        }
+
+        if (es_be64_get(key + 4 + ES_EPOCH_MAX + 1) > page->page) {
+            memset(key + 4 + ES_EPOCH_MAX + 1, 0xff, 8 + 1);   /* the next
+                                                                  epoch */
+            continue;
+        }
+
+        k = (MDB_val) { sizeof(key), key };
+        result = es_encoded_remove(pages, txn, state, &k);
+    }
+
+    mdb_cursor_close(cursor);
+
+    return result != ES_OK || rc == 0 || rc == MDB_NOTFOUND ? result
+                                                            : es_env_rc(rc);
+}
+
+
+typedef struct {
+    es_encoded_pages_t       *pages;
+    const es_encoded_page_t  *which;
+    size_t                    n;
+    size_t                    done;
+    size_t                    next;
+    es_slice_t                slice;
+} es_encoded_eraser_t;
+
+
+static es_rc_t
+es_encoded_erase_txn(MDB_txn *txn, void *data)
+{
+    size_t                i;
+    es_rc_t               rc;
+    MDB_val               key, value;
+    uint64_t              erased;
+    es_encoded_state_t    state;
+    es_encoded_eraser_t  *e = data;
+
+    rc = es_encoded_state(e->pages, txn, &state);
+
+    for (i = e->done;
+         rc == ES_OK && i < e->n && i < e->done + e->slice.max;
+         i++)
+    {
+        rc = es_encoded_erase_page(e->pages, txn, &state, &e->which[i]);
+    }
+
+    e->next = i;
+
+    if (rc == ES_OK) {
+        rc = es_encoded_save(e->pages, txn, &state);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    erased = es_encoded_erased(txn, e->pages) + 1;
+    key = (MDB_val) { 6, (void *) (uintptr_t) "erased" };
+    value = (MDB_val) { sizeof(erased), &erased };
+
+    return es_env_rc(mdb_put(txn, es_env_dbi(e->pages->env, ES_ENCODED_META),
+                             &key, &value, 0));
+}
+
+
+es_rc_t
+es_encoded_erase(es_encoded_pages_t *pages, const es_encoded_page_t *which,
+    size_t n, int64_t wait_ms, es_scrub_t *scrub)
+{
+    es_rc_t              rc;
+    es_encoded_eraser_t  e = { .pages = pages, .which = which, .n = n,
+                               .slice = { ES_ENCODED_PRUNE / 4,
+                                          ES_ENCODED_PRUNE / 4 } };
+
+    do {
+        rc = es_env_shrink(pages->env, es_encoded_erase_txn, &e, &e.slice);
+        e.done = e.next;
+    } while (rc == ES_OK && e.done < n);
+
+    return rc == ES_OK ? es_env_scrub(pages->env, wait_ms, scrub) : rc;
 }

@@ -20,6 +20,7 @@
 #include "base/encode.h"
 #include "read/reader.h"
 #include "store/env.h"
+#include "store/scrub.h"
 
 typedef struct es_encoded  es_encoded_pages_t;
 
@@ -43,6 +44,9 @@ typedef struct {
 /*
  * Opens the environment and makes it if it is missing.  `size` is the bytes
  * that it may take on disk.  ES_IO, ES_FORMAT; the problem says why.
+ *
+ * With a size of 0, for es_encoded_erase(): opens it as it is.  ES_NOT_FOUND:
+ * it is missing.
  */
 es_rc_t es_encoded_open(es_store_t *store, uint64_t size,
     es_encoded_pages_t **out, es_problem_t *problem);
@@ -80,6 +84,18 @@ es_rc_t es_encoded_part(es_encoded_pages_t *pages,
  */
 es_rc_t es_encoded_make(es_encoded_pages_t *pages, es_encoded_item_t *items,
     size_t n);
+
+/* A page in every epoch and encoding. */
+typedef struct {
+    uint32_t  feed;            /* number */
+    uint64_t  page;
+} es_encoded_page_t;
+
+/* Removes these pages, which have events that were erased, and what is left of
+   them in the files (scrub.h). */
+es_rc_t es_encoded_erase(es_encoded_pages_t *pages,
+    const es_encoded_page_t *which, size_t n, int64_t wait_ms,
+    es_scrub_t *scrub);
 
 /*
  * Removes pages of removed feeds, of other epochs, and of events that

@@ -270,6 +270,7 @@ sub elsewhere {
         "$dir/compact", 'a copy without free pages');
     is(json('erase', [qw(erased events feeds surrogate_keys)],
         '--subject=nobody', '--dry-run')->{events}, 0, 'nothing to erase');
+    json('erasures', [qw(store erasures)]);
     ok(json('feed remove', ['name', 'removed'], 'orders')->{removed},
         'removed');
 

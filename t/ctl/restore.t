@@ -113,9 +113,11 @@ $t->ctl_ok("--store=$dir/other", 'init');
 fails("\"\Q$backup\E\" is a backup of another store than \"\Q$dir\E/other\"",
     'a backup of another store', "--store=$dir/other", 'restore', $backup,
     "$dir/r");
-is(($t->ctl('--store=', 'restore', $backup, "$dir/other2"))[0], 0,
+is(($t->ctl('--store=', 'restore', '--erasures=none', $backup,
+    "$dir/other2"))[0], 0,
     'it is restored where no store is named');
-is(($t->ctl("--store=$dir/none", 'restore', $backup, "$dir/other3"))[0], 0,
+is(($t->ctl("--store=$dir/none", 'restore', '--erasures=none', $backup,
+    "$dir/other3"))[0], 0,
     'or where it is gone');
 
 for my $version (3, 5) {
