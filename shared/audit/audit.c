@@ -50,7 +50,7 @@ static const char  *const  es_audit_names[ES_AUDIT_CHAINS] = {
 const char *
 es_audit_name(es_audit_chain_t chain)
 {
-    return es_audit_names[chain];
+    return chain < ES_AUDIT_CHAINS ? es_audit_names[chain] : "";
 }
 
 
@@ -104,7 +104,7 @@ es_audit_begin(uint64_t identity, es_audit_chain_t chain,
     SHA256_CTX  sha;
 
     n = snprintf(text, sizeof(text), "eventsync audit %016" PRIx64 " %s",
-                 identity, es_audit_names[chain]);
+                 identity, es_audit_name(chain));
 
     (void) SHA256_Init(&sha);
     (void) SHA256_Update(&sha, text, (size_t) n);
@@ -200,7 +200,7 @@ es_audit_last(es_store_t *store, es_audit_chain_t chain, MDB_txn *txn,
     es_rc_t            rc;
     MDB_val            key, value;
     MDB_cursor        *cursor;
-    es_audit_entry_t   entry;
+    es_audit_entry_t   entry = { 0 };
 
     rc = es_env_rc(mdb_cursor_open(txn, dbi, &cursor));
     if (rc != ES_OK) {
@@ -356,8 +356,8 @@ es_audit_append(es_store_t *store, MDB_txn *txn, es_audit_chain_t chain,
     const es_audit_change_t *change)
 {
     es_rc_t            rc;
-    MDB_dbi            dbi;
-    es_audit_head_t    head;
+    MDB_dbi            dbi = 0;
+    es_audit_head_t    head = { 0 };
     es_audit_change_t  begin = { .action = "begin", .kind = "audit" };
 
     rc = es_env_late_make(es_audit_env(store, chain), txn, &dbi);
@@ -367,7 +367,7 @@ es_audit_append(es_store_t *store, MDB_txn *txn, es_audit_chain_t chain,
     }
 
     if (rc == ES_OK && head.sequence == 0) {
-        begin.object = es_str(es_audit_names[chain]);
+        begin.object = es_str(es_audit_name(chain));
         rc = es_audit_put(store, txn, dbi, &begin, &head);
     }
 
@@ -415,9 +415,9 @@ es_audit_head(es_store_t *store, es_audit_chain_t chain,
     es_audit_head_t *head, uint64_t *entries)
 {
     es_rc_t          rc;
-    MDB_dbi          dbi;
+    MDB_dbi          dbi = 0;
     MDB_txn         *txn;
-    es_audit_head_t  anchor;
+    es_audit_head_t  anchor = { 0 };
 
     es_audit_begin(store->identity, chain, head);
 
@@ -453,7 +453,7 @@ es_audit_anchor(es_store_t *store, es_audit_chain_t chain,
     es_audit_head_t *head, es_buf_t *text)
 {
     es_rc_t   rc;
-    MDB_dbi   dbi;
+    MDB_dbi   dbi = 0;
     MDB_txn  *txn;
     MDB_val   value;
 
@@ -525,7 +525,7 @@ es_audit_each(es_store_t *store, es_audit_chain_t chain, uint64_t after,
     es_audit_fn fn, void *ctx)
 {
     es_rc_t   rc;
-    MDB_dbi   dbi;
+    MDB_dbi   dbi = 0;
     MDB_txn  *txn;
     uint64_t  next;
 
@@ -640,7 +640,7 @@ static es_rc_t
 es_audit_prune_run(MDB_txn *txn, void *ctx)
 {
     es_rc_t            rc;
-    MDB_dbi            dbi;
+    MDB_dbi            dbi = 0;
     es_audit_prune_t  *p = ctx;
     es_audit_change_t  change = { .action = "prune", .kind = "audit" };
 
@@ -650,7 +650,7 @@ es_audit_prune_run(MDB_txn *txn, void *ctx)
         rc = es_audit_prune_anchor(p, txn, dbi);
 
         if (rc == ES_OK) {
-            change.object = es_str(es_audit_names[p->chain]);
+            change.object = es_str(es_audit_name(p->chain));
             change.after = json_pack("{s:I}", "anchor",
                                      (json_int_t) p->head->sequence);
             rc = change.after ? es_audit_append(p->store, txn, p->chain,
