@@ -25,7 +25,7 @@
 #include "store/txn.h"
 #include "store/wake.h"
 
-#define ES_ERASE_EVENTS    64      /* in one transaction */
+#define ES_ERASE_EVENTS    16      /* in one transaction */
 #define ES_ERASE_FIND    1000      /* events in one read transaction */
 #define ES_ERASE_PAUSE_US  1000    /* at least, between two transactions */
 

@@ -21,8 +21,8 @@
 #include "store/scrub.h"
 #include "store/scrub_pages.h"
 
-#define ES_SCRUB_ITEMS     64      /* pages rewritten in one transaction */
-#define ES_SCRUB_FILL      256     /* free pages filled in one transaction */
+#define ES_SCRUB_ITEMS     16      /* pages rewritten in one transaction */
+#define ES_SCRUB_FILL      64      /* free pages filled in one transaction */
 #define ES_SCRUB_PAUSE_US  1000    /* at least, between two transactions */
 #define ES_SCRUB_WAIT_US   20000
 #define ES_SCRUB_FRESH     16      /* empty buffers in a row: the rest is, too */
