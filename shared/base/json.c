@@ -290,9 +290,16 @@ es_json_plain(const char *p, const char *end)
 }
 
 
-/* Scans a string whose opening quote is at the position. */
+const char *
+es_json_special(const char *p, const char *end)
+{
+    return es_json_plain(p, end);
+}
+
+
+/* Scans a string with escapes, or one that is not ASCII. */
 static es_rc_t
-es_json_string(es_json_t *json, bool *escaped)
+es_json_any_string(es_json_t *json, bool *escaped)
 {
     size_t       n;
     const char  *p, *end;
@@ -333,6 +340,26 @@ es_json_string(es_json_t *json, bool *escaped)
 
         p += n;
     }
+}
+
+
+/* Scans a string whose opening quote is at the position.  Most strings end at
+   the first byte that has a meaning. */
+
+static inline es_rc_t
+es_json_string(es_json_t *json, bool *escaped)
+{
+    const char  *p;
+
+    p = es_json_plain(json->pos + 1, json->end);
+
+    if (p < json->end && *p == '"') {
+        *escaped = false;
+        json->pos = p + 1;
+        return ES_OK;
+    }
+
+    return es_json_any_string(json, escaped);
 }
 
 

@@ -16,6 +16,8 @@
 #define ES_FIELDS_NAME  (6 * ES_FIELDS_TOKEN + 2)    /* longest spelling of a
                                                         token that is listed */
 
+#define ES_FIELDS_FEW   8              /* edges that are tried one by one */
+
 /* The way from data down to a value. */
 typedef struct es_fields_step  es_fields_step_t;
 
@@ -77,10 +79,23 @@ es_fields_named(const es_fields_t *fields, const es_fields_state_t *state,
     es_str_t name)
 {
     int                      order;
-    uint32_t                 low, high, mid;
+    uint32_t                 i, low, high, mid;
     const es_fields_edge_t  *edges;
 
     edges = fields->edges + state->first;
+
+    if (state->n <= ES_FIELDS_FEW) {
+        for (i = 0; i < state->n; i++) {
+            if (edges[i].token.len == name.len
+                && es_fields_order(name, edges[i].token) == 0)
+            {
+                return edges[i].to;
+            }
+        }
+
+        return state->rest;
+    }
+
     low = 0;
     high = state->n;
 
@@ -157,6 +172,7 @@ es_fields_part(es_fields_walk_t *walk, uint32_t state,
     bool             shown;
     size_t           mark;
     es_rc_t          rc;
+    const char      *from;
     es_json_value_t  value;
 
     if (state == ES_FIELDS_NOTHING) {
@@ -167,6 +183,18 @@ es_fields_part(es_fields_walk_t *walk, uint32_t state,
 
     if (*n > 0) {
         es_fields_byte(walk, ',');
+    }
+
+    if (state == ES_FIELDS_ALL) {
+        from = lead.len > 0 ? lead.data : walk->json.pos;
+        rc = es_json_value(&walk->json, &value);
+
+        if (rc == ES_OK) {
+            es_fields_put(walk, from, walk->json.pos);
+            (*n)++;
+        }
+
+        return rc;
     }
 
     es_fields_put(walk, lead.data, lead.data + lead.len);
@@ -491,6 +519,71 @@ es_fields_top(es_fields_walk_t *walk, const es_json_value_t *name, unsigned *n)
 }
 
 
+/*
+ * Shows the attributes at the beginning of an event, in one copy, as far as
+ * they come in the order in which events are composed and their values are
+ * plain text.  The rest is left to es_fields_top().
+ */
+
+static unsigned
+es_fields_head(es_fields_walk_t *walk)
+{
+    size_t       i;
+    unsigned     n;
+    const char  *p, *q, *from, *to, *end;
+
+    static const struct {
+        es_str_t  lead;
+        es_str_t  name;
+    } order[] = {
+#define ES_FIELDS_LEAD(name)                                                  \
+        { { "\"" name "\":\"", sizeof("\"" name "\":\"") - 1 },              \
+          { name, sizeof(name) - 1 } }
+        ES_FIELDS_LEAD("specversion"), ES_FIELDS_LEAD("id"),
+        ES_FIELDS_LEAD("source"), ES_FIELDS_LEAD("type"),
+        ES_FIELDS_LEAD("time"), ES_FIELDS_LEAD("subject"),
+        ES_FIELDS_LEAD("dataschema"), ES_FIELDS_LEAD("datacontenttype"),
+        ES_FIELDS_LEAD("feed"), ES_FIELDS_LEAD("sequence"),
+        ES_FIELDS_LEAD("cursor"), ES_FIELDS_LEAD("prevcursor")
+    };
+
+    n = 0;
+    p = from = to = walk->json.pos;
+    end = walk->json.end;
+
+    for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        if ((size_t) (end - p) <= order[i].lead.len
+            || memcmp(p, order[i].lead.data, order[i].lead.len) != 0)
+        {
+            continue;
+        }
+
+        p += order[i].lead.len;
+        q = es_json_special(p, end);
+
+        if (q == end || *q != '"') {
+            break;
+        }
+
+        es_fields_attribute_place(&walk->place, order[i].name,
+                                  (es_str_t) { p, (size_t) (q - p) });
+        n++;
+        to = q + 1;
+
+        if (to == end || *to != ',') {
+            break;
+        }
+
+        p = to + 1;
+    }
+
+    es_fields_put(walk, from, to);
+    walk->json.pos = to;
+
+    return n;
+}
+
+
 es_rc_t
 es_fields_event(const es_fields_t *fields, const es_fields_seal_t *seal,
     es_str_t event, es_buf_t *out)
@@ -518,9 +611,10 @@ es_fields_event(const es_fields_t *fields, const es_fields_seal_t *seal,
 
     if (rc == ES_OK) {
         es_fields_byte(&walk, '{');
+        n = es_fields_head(&walk);
     }
 
-    for (first = true; rc == ES_OK; first = false) {
+    for (first = n == 0; rc == ES_OK; first = false) {
         rc = es_json_key(&walk.json, first, &name);
 
         if (rc == ES_OK) {
