@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_problem.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_stream.h"
@@ -305,7 +306,11 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
                                          "unavailable.");
 
     case ES_DENIED:
-        return ngx_http_eventsync_fail_fields(ctx);
+        if (ngx_http_eventsync_fields(ctx)) {
+            return ngx_http_eventsync_fail_fields(ctx);
+        }
+
+        /* fall through */
 
     default:
         ngx_log_error(NGX_LOG_CRIT, ctx->request->connection->log, 0,
