@@ -87,6 +87,7 @@ es_fields_named(const es_fields_t *fields, const es_fields_state_t *state,
     if (state->n <= ES_FIELDS_FEW) {
         for (i = 0; i < state->n; i++) {
             if (edges[i].token.len == name.len
+                && (name.len == 0 || edges[i].token.data[0] == name.data[0])
                 && es_fields_order(name, edges[i].token) == 0)
             {
                 return edges[i].to;
@@ -530,21 +531,28 @@ es_fields_head(es_fields_walk_t *walk)
 {
     size_t       i;
     unsigned     n;
+    es_str_t    *place;
     const char  *p, *q, *from, *to, *end;
 
     static const struct {
         es_str_t  lead;
-        es_str_t  name;
+        size_t    place;       /* offset of a member, plus 1; 0: none */
     } order[] = {
 #define ES_FIELDS_LEAD(name)                                                  \
-        { { "\"" name "\":\"", sizeof("\"" name "\":\"") - 1 },              \
-          { name, sizeof(name) - 1 } }
-        ES_FIELDS_LEAD("specversion"), ES_FIELDS_LEAD("id"),
-        ES_FIELDS_LEAD("source"), ES_FIELDS_LEAD("type"),
-        ES_FIELDS_LEAD("time"), ES_FIELDS_LEAD("subject"),
-        ES_FIELDS_LEAD("dataschema"), ES_FIELDS_LEAD("datacontenttype"),
-        ES_FIELDS_LEAD("feed"), ES_FIELDS_LEAD("sequence"),
-        ES_FIELDS_LEAD("cursor"), ES_FIELDS_LEAD("prevcursor")
+        { "\"" name "\":\"", sizeof("\"" name "\":\"") - 1 }
+#define ES_FIELDS_PLACE(name)  (offsetof(es_fields_place_t, name) + 1)
+        { ES_FIELDS_LEAD("specversion"), 0 },
+        { ES_FIELDS_LEAD("id"), ES_FIELDS_PLACE(id) },
+        { ES_FIELDS_LEAD("source"), ES_FIELDS_PLACE(source) },
+        { ES_FIELDS_LEAD("type"), 0 },
+        { ES_FIELDS_LEAD("time"), 0 },
+        { ES_FIELDS_LEAD("subject"), 0 },
+        { ES_FIELDS_LEAD("dataschema"), 0 },
+        { ES_FIELDS_LEAD("datacontenttype"), 0 },
+        { ES_FIELDS_LEAD("feed"), ES_FIELDS_PLACE(feed) },
+        { ES_FIELDS_LEAD("sequence"), 0 },
+        { ES_FIELDS_LEAD("cursor"), ES_FIELDS_PLACE(cursor) },
+        { ES_FIELDS_LEAD("prevcursor"), 0 }
     };
 
     n = 0;
@@ -553,6 +561,7 @@ es_fields_head(es_fields_walk_t *walk)
 
     for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
         if ((size_t) (end - p) <= order[i].lead.len
+            || p[1] != order[i].lead.data[1]
             || memcmp(p, order[i].lead.data, order[i].lead.len) != 0)
         {
             continue;
@@ -565,8 +574,13 @@ es_fields_head(es_fields_walk_t *walk)
             break;
         }
 
-        es_fields_attribute_place(&walk->place, order[i].name,
-                                  (es_str_t) { p, (size_t) (q - p) });
+        if (order[i].place != 0) {
+            place = (es_str_t *) (void *) ((char *) &walk->place
+                                           + order[i].place - 1);
+            place->data = p;
+            place->len = (size_t) (q - p);
+        }
+
         n++;
         to = q + 1;
 
