@@ -39,7 +39,9 @@ es_digest_tombstone(const char *text, size_t len,
     static const char  from[] = "\",\"source\":\"" ES_TOMBSTONE_SOURCE "\"";
     static const char  mark[] = ES_TOMBSTONE_DIGEST;
 
-    if (len < sizeof(begin) || memcmp(text, begin, sizeof(begin) - 1) != 0) {
+    if (text == NULL || len < sizeof(begin)
+        || memcmp(text, begin, sizeof(begin) - 1) != 0)
+    {
         return false;
     }
 
