@@ -461,6 +461,10 @@ esd_dispatcher_load(esd_dispatcher_t *d)
     }
 
     if (rc == ES_OK) {
+        rc = esd_encrypt_start(d);
+    }
+
+    if (rc == ES_OK) {
         rc = esd_janitor_start(d);
     }
 
@@ -508,6 +512,7 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
 
     esd_janitor_finish(d);
     esd_loader_finish(d);
+    esd_encrypt_finish(d);
     esd_signing_finish(d);
     esd_test_events_end(d);
     esd_dispatcher_exports(d);

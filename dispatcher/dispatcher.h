@@ -26,6 +26,7 @@
  *     secret_keys.c        the keys that decrypt the endpoints' secrets
  *     lane.c               a lane: the state of one feed of one endpoint
  *     lane_check.c         follows another epoch of the feed, and retention
+ *     encrypt.c            encrypts fields of events, in a thread
  *     ready.c              queues of lanes that may have something to send
  *     select.c             chooses the lane and the event that is sent next
  *     waiting.c            a lane's waiting events, in two orders
@@ -87,8 +88,8 @@
  *
  * Everything runs on the loop's thread except es_delivery_commit()
  * (recorder.c), es_registry_load() (loader.c), retention (janitor.c),
- * es_publish() (notifier.c), Ed25519 signatures (signing.c) and requests to a
- * collector (exporter.c).  The loop never waits for the disk or for a receiver.
+ * es_publish() (notifier.c), Ed25519 signatures (signing.c), encryption
+ * (encrypt.c) and requests to a collector (exporter.c).  The loop never waits for the disk or for a receiver.
  */
 
 #ifndef ESD_DISPATCHER_H
@@ -106,6 +107,7 @@
 #include "registry/registry.h"
 
 #include "channel.h"
+#include "encrypt.h"
 #include "host.h"
 #include "loader.h"
 #include "loop.h"
@@ -135,6 +137,7 @@ struct esd_dispatcher {
     esd_recorder_t         recorder;
     esd_thread_t           janitor;
     esd_loader_t           loader;
+    esd_encrypt_t          encrypt;
     esd_notifier_t         notifier;
     esd_signings_t         signings;
     esd_exporter_t        *exporter;   /* of spans; NULL: without --otlp */

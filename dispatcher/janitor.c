@@ -19,6 +19,7 @@
 #include "delivery/erased_answers.h"
 #include "log/feed.h"
 #include "log/store_clock.h"
+#include "read/ciphertexts.h"
 #include "read/retention.h"
 #include "store/deletions.h"
 #include "store/txn.h"
@@ -35,6 +36,7 @@
 #define ESD_EXPIRE_PAUSE_NS 2000000 /* between such commits */
 #define ESD_EXPIRE_DEAD_MAX 5000   /* dead letters examined in one */
 #define ESD_REAP_ROUNDS     5
+#define ESD_PRUNE_ROUNDS    15
 
 /* The feeds whose retention could not be applied; of the janitor's thread. */
 typedef struct {
@@ -315,6 +317,16 @@ esd_janitor_erase(esd_dispatcher_t *d, esd_unapplied_t *unapplied)
 }
 
 
+/* Ciphertexts go with their events.  A failure is no harm: the next round does
+   the same. */
+
+static void
+esd_janitor_prune(esd_dispatcher_t *d)
+{
+    (void) es_ciphertexts_prune(d->encrypt.texts);
+}
+
+
 static void *
 esd_janitor_main(void *ctx)
 {
@@ -342,6 +354,10 @@ esd_janitor_main(void *ctx)
         esd_janitor_erase(d, &unapplied);
         esd_janitor_report(d, false);
         esd_heads_sign(d, &heads, false);
+
+        if (round % ESD_PRUNE_ROUNDS == ESD_PRUNE_ROUNDS - 1) {
+            esd_janitor_prune(d);
+        }
 
         if (round % ESD_REAP_ROUNDS == 0) {
             dead = es_store_reap_readers(d->store);

@@ -72,6 +72,14 @@ esd_lane_destroy(esd_dispatcher_t *d, esd_lane_t *lane)
         TAILQ_REMOVE(&d->recorder.dirty, lane, in_dirty);
     }
 
+    if (lane->encrypting) {
+        TAILQ_REMOVE(&d->encrypt.waiting, lane, in_encrypt);
+    }
+
+    if (d->encrypt.lane == lane) {
+        d->encrypt.lane = NULL;
+    }
+
     esd_ready_leave_slots(lane);
 
     TAILQ_REMOVE(&lane->source->lanes, lane, in_source);
@@ -330,5 +338,12 @@ esd_lane_stuck(esd_lane_t *lane, uint64_t sequence, es_rc_t rc)
     lane->stuck_ms = esd_schedule_ms(lane->target->d) + ESD_STUCK_MS;
     lane->stuck_at = sequence;
     lane->refused = rc == ES_DENIED;
-    esd_lane_unread(lane, sequence, rc);
+
+    if (rc != ES_PENDING) {
+        esd_lane_unread(lane, sequence, rc);
+
+    } else if (!lane->encrypting) {
+        lane->encrypting = true;
+        TAILQ_INSERT_TAIL(&lane->target->d->encrypt.waiting, lane, in_encrypt);
+    }
 }

@@ -56,6 +56,8 @@ struct esd_lane {
     TAILQ_ENTRY(esd_lane)  in_ready;
     TAILQ_ENTRY(esd_lane)  in_dirty;
     TAILQ_ENTRY(esd_lane)  in_passed;
+    TAILQ_ENTRY(esd_lane)  in_encrypt;
+    bool                   encrypting; /* it is in that list */
     esd_sends_t            sends;      /* in flight */
     size_t                 nflying;    /* their events without a retry record */
     char                   epoch[ES_EPOCH_MAX + 1];

@@ -24,6 +24,7 @@
 #include "trace/context.h"
 
 #include "dispatcher.h"
+#include "encrypt.h"
 #include "item.h"
 #include "lane.h"
 #include "message.h"
@@ -213,8 +214,8 @@ esd_message_data(esd_send_t *send, es_str_t event, es_str_t prevcursor)
 /* Adds what the lists show of an event: all of its forms are made of that. */
 
 static es_rc_t
-esd_message_shown(esd_send_t *send, const es_event_t *event, es_str_t prev,
-    const es_fields_t *fields)
+esd_message_shown(esd_send_t *send, const esd_lane_t *lane,
+    const es_event_t *event, es_str_t prev, const es_fields_t *fields)
 {
     es_rc_t    rc;
     es_str_t   text;
@@ -224,7 +225,8 @@ esd_message_shown(esd_send_t *send, const es_event_t *event, es_str_t prev,
     send->event.len = 0;
 
     if (form >= ES_BODY_BINARY) {
-        rc = es_fields_event(fields, NULL, event->json, &send->event);
+        rc = esd_encrypt_event(send->d, lane, fields, event->json,
+                               &send->event);
         text.data = send->event.data;
         text.len = send->event.len;
 
@@ -245,7 +247,8 @@ esd_message_shown(esd_send_t *send, const es_event_t *event, es_str_t prev,
     text.data = send->event.data;
     text.len = send->event.len;
 
-    return rc == ES_OK ? es_fields_event(fields, NULL, text, &send->body) : rc;
+    return rc == ES_OK
+           ? esd_encrypt_event(send->d, lane, fields, text, &send->body) : rc;
 }
 
 
@@ -276,7 +279,7 @@ esd_message_event(esd_send_t *send, const esd_lane_t *lane,
     len = es_feed_cursor(&lane->source->feed, item->prev, prev);
 
     if (fields != NULL) {
-        return esd_message_shown(send, event, (es_str_t) { prev, len },
+        return esd_message_shown(send, lane, event, (es_str_t) { prev, len },
                                  fields);
     }
 

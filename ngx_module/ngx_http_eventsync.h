@@ -95,6 +95,7 @@ typedef struct ngx_http_eventsync_checkpoint_s
 typedef struct ngx_http_eventsync_crowd_s  ngx_http_eventsync_crowd_t;
 typedef struct ngx_http_eventsync_cached_request_s
     ngx_http_eventsync_cached_request_t;
+typedef struct ngx_http_eventsync_encrypt_s  ngx_http_eventsync_encrypt_t;
 typedef struct ngx_http_eventsync_exporter_s  ngx_http_eventsync_exporter_t;
 typedef struct ngx_http_eventsync_loc_conf_s  ngx_http_eventsync_loc_conf_t;
 typedef struct ngx_http_eventsync_otlp_conf_s  ngx_http_eventsync_otlp_conf_t;
@@ -176,6 +177,7 @@ struct ngx_http_eventsync_ctx_s {
     ngx_http_eventsync_wait_t        *wait;       /* NULL: it never waited */
     ngx_http_eventsync_stream_t      *stream;
     ngx_http_eventsync_publish_t     *publish;
+    ngx_http_eventsync_encrypt_t     *encrypt;    /* NULL: never needed */
     ngx_http_eventsync_task_t        *task;
     ngx_http_eventsync_work_task_t   *work;       /* NULL: no task waits or
                                                      runs */

@@ -12,6 +12,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_encrypt.h"
 #include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_problem.h"
@@ -22,7 +23,9 @@
 #include "base/encode.h"
 #include "base/reason.h"
 #include "log/feed.h"
+#include "read/ciphertexts.h"
 #include "read/encoded_pages.h"
+#include "read/encrypter.h"
 #include "read/reader.h"
 #include "store/txn.h"
 
@@ -33,6 +36,7 @@
 typedef struct {
     es_store_t                       *es;
     es_encoded_pages_t               *kept;
+    es_ciphertexts_t                 *ciphertexts;
     ngx_uint_t                        prune;      /* unsigned  prune:1 */
     es_rc_t                           rc;         /* of storing and pruning */
     es_reason_t                       reason;
@@ -49,9 +53,11 @@ static ngx_int_t ngx_http_eventsync_encode_start(
     ngx_http_eventsync_worker_t *w, ngx_uint_t prune);
 static void ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log);
 static ngx_http_eventsync_cached_t *ngx_http_eventsync_encode_plain(
-    es_store_t *es, ngx_http_eventsync_cached_job_t *job,
-    es_encoded_item_t *item,
-    ngx_log_t *log);
+    ngx_http_eventsync_encode_t *task, ngx_http_eventsync_cached_job_t *job,
+    es_encoded_item_t *item, ngx_log_t *log);
+static ngx_http_eventsync_cached_t *ngx_http_eventsync_encode_compose(
+    es_store_t *es, ngx_http_eventsync_cached_job_t *job, es_page_t *page,
+    es_encoded_item_t *item, ngx_log_t *log);
 static void ngx_http_eventsync_encode_finish(
     ngx_http_eventsync_cached_job_t *job, es_encoded_item_t *item,
     ngx_http_eventsync_cached_t *plain, ngx_log_t *log);
@@ -177,6 +183,7 @@ ngx_http_eventsync_encode_start(ngx_http_eventsync_worker_t *w,
     task = pages->task->ctx;
 
     task->es = w->es;
+    task->ciphertexts = w->ciphertexts;
     task->kept = pages->kept;
     task->prune = prune;
     task->rc = ES_OK;
@@ -232,8 +239,7 @@ ngx_http_eventsync_encode_thread(void *data, ngx_log_t *log)
     for (i = 0; i < task->n; i++) {
         job = task->jobs[i];
 
-        plain[n] = ngx_http_eventsync_encode_plain(task->es, job, &items[n],
-                                                   log);
+        plain[n] = ngx_http_eventsync_encode_plain(task, job, &items[n], log);
 
         if (plain[n] == NULL) {
             continue;
@@ -287,17 +293,45 @@ ngx_http_eventsync_encode_finish(ngx_http_eventsync_cached_job_t *job,
 /* reads the page without encoding, which will then be encoded */
 
 static ngx_http_eventsync_cached_t *
-ngx_http_eventsync_encode_plain(es_store_t *es,
+ngx_http_eventsync_encode_plain(ngx_http_eventsync_encode_t *task,
     ngx_http_eventsync_cached_job_t *job, es_encoded_item_t *item,
     ngx_log_t *log)
 {
+    es_page_t                     page;
+    es_encrypter_t                encrypter;
+    ngx_http_eventsync_cached_t  *plain;
+
+    ngx_memzero(&page, sizeof(es_page_t));
+    ngx_memzero(&encrypter, sizeof(es_encrypter_t));
+
+    es_encrypter_init(&encrypter, task->ciphertexts);
+    page.seal = &encrypter.seal;
+
+    do {
+        plain = ngx_http_eventsync_encode_compose(task->es, job, &page, item,
+                                                  log);
+
+    } while (job->rc == ES_PENDING
+             && (job->rc = ngx_http_eventsync_encrypt_now(&encrypter, log))
+                == ES_OK);
+
+    es_encrypter_free(&encrypter);
+    es_page_free(&page);
+
+    return plain;
+}
+
+
+static ngx_http_eventsync_cached_t *
+ngx_http_eventsync_encode_compose(es_store_t *es,
+    ngx_http_eventsync_cached_job_t *job, es_page_t *page,
+    es_encoded_item_t *item, ngx_log_t *log)
+{
     es_txn_t                        *txn;
-    es_page_t                        page;
     ngx_http_eventsync_cached_t     *plain;
     ngx_http_eventsync_cached_key_t  key;
 
     plain = NULL;
-    ngx_memzero(&page, sizeof(es_page_t));
 
     job->rc = es_txn_begin(es, &txn);
 
@@ -305,26 +339,25 @@ ngx_http_eventsync_encode_plain(es_store_t *es,
         return NULL;
     }
 
-    job->rc = ngx_http_eventsync_encode_read(txn, job, &page);
+    job->rc = ngx_http_eventsync_encode_read(txn, job, page);
 
     if (job->rc == ES_OK) {
         key = job->key;
         key.encoding = ES_ENCODING_IDENTITY;
 
-        plain = ngx_http_eventsync_cached_compose(&key, &job->head, &page,
+        plain = ngx_http_eventsync_cached_compose(&key, &job->head, page,
                                                   job->time_ms, log);
         job->rc = plain ? ES_OK : ES_NOMEM;
     }
 
     if (plain) {
         ngx_memzero(item, sizeof(es_encoded_item_t));
-        ngx_http_eventsync_cached_pages_key(&job->key, &page, &item->key);
+        ngx_http_eventsync_cached_pages_key(&job->key, page, &item->key);
         item->in.data = (char *) plain->data;
         item->in.len = plain->len;
     }
 
     es_txn_end(txn);
-    es_page_free(&page);
 
     return plain;
 }

@@ -9,6 +9,7 @@
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_backfill.h"
+#include "ngx_http_eventsync_encrypt.h"
 #include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
@@ -20,6 +21,8 @@
 #include "event/cursor.h"
 #include "event/digest.h"
 #include "log/feed.h"
+#include "read/ciphertexts.h"
+#include "read/encrypter.h"
 #include "read/range.h"
 #include "read/reader.h"
 #include "store/txn.h"
@@ -45,6 +48,7 @@ typedef struct {
     uint8_t                           digest[ES_CHAIN_LEN];
     const es_fields_t                *fields;     /* NULL: none; valid while
                                                      the request waits */
+    es_ciphertexts_t                 *ciphertexts;
 } ngx_http_eventsync_manifest_t;
 
 
@@ -79,6 +83,7 @@ ngx_http_eventsync_manifest(ngx_http_eventsync_ctx_t *ctx)
     }
 
     m->fields = ngx_http_eventsync_fields(ctx);
+    m->ciphertexts = ctx->worker->ciphertexts;
 
     es = es_txn_begin(ctx->worker->es, &txn);
 
@@ -197,17 +202,28 @@ ngx_http_eventsync_manifest_run(ngx_http_eventsync_task_t *task)
 {
     uint64_t                        position;
     es_page_t                       page;
+    es_encrypter_t                  encrypter;
     ngx_http_eventsync_manifest_t  *m;
 
     m = task->data;
     position = m->after;
     ngx_memzero(&page, sizeof(es_page_t));
+    ngx_memzero(&encrypter, sizeof(es_encrypter_t));
+
+    es_encrypter_init(&encrypter, m->ciphertexts);
+    page.seal = &encrypter.seal;
 
     while (task->rc == ES_OK && position < m->to) {
         task->rc = ngx_http_eventsync_manifest_part(task->es, m, &position,
                                                     &page);
+
+        if (task->rc == ES_PENDING) {
+            task->rc = ngx_http_eventsync_encrypt_now(&encrypter,
+                                                      ngx_cycle->log);
+        }
     }
 
+    es_encrypter_free(&encrypter);
     es_page_free(&page);
 }
 

@@ -11,6 +11,8 @@
 #include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_worker.h"
 
+#include "jwe/jwe.h"
+
 
 static void *ngx_http_eventsync_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_eventsync_create_srv_conf(ngx_conf_t *cf);
@@ -697,6 +699,16 @@ ngx_http_eventsync_preconfigure(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_eventsync_configured(ngx_conf_t *cf)
 {
+    ngx_http_eventsync_main_conf_t  *emcf;
+
+    emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_eventsync_module);
+
+    if (emcf->stores.nelts && !es_jwe_available()) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "eventsync: " ES_JWE_UNAVAILABLE);
+        return NGX_ERROR;
+    }
+
     return (ngx_http_eventsync_count_init(cf) == NGX_OK)
            ? ngx_http_eventsync_work_pools(cf) : NGX_ERROR;
 }

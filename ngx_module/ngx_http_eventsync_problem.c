@@ -7,8 +7,10 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_encrypt.h"
 #include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_problem.h"
+#include "ngx_http_eventsync_route.h"
 #include "ngx_http_eventsync_send.h"
 #include "ngx_http_eventsync_stream.h"
 
@@ -305,6 +307,9 @@ ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
                                          "The event store is temporarily "
                                          "unavailable.");
 
+    case ES_PENDING:
+        return ngx_http_eventsync_encrypt_take(ctx);
+
     case ES_DENIED:
         if (ngx_http_eventsync_fields(ctx)) {
             return ngx_http_eventsync_fail_fields(ctx);
@@ -359,6 +364,25 @@ ngx_http_eventsync_fail_fields(ngx_http_eventsync_ctx_t *ctx)
                                    "The server cannot apply the field lists "
                                    "of the partner; its error log says "
                                    "more.");
+
+    if (ctx->problem) {
+        ctx->problem->retry_after = 1 + ngx_random() % 3;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* the error log states the reason */
+
+ngx_int_t
+ngx_http_eventsync_fail_encrypt(ngx_http_eventsync_ctx_t *ctx, es_rc_t rc)
+{
+    (void) ngx_http_eventsync_fail(ctx, NGX_HTTP_EVENTSYNC_FIELD_LIST,
+                                   (rc == ES_INVALID)
+                                   ? "Fields cannot be encrypted to the "
+                                     "partner's key."
+                                   : "Encrypted fields cannot be kept now.");
 
     if (ctx->problem) {
         ctx->problem->retry_after = 1 + ngx_random() % 3;
@@ -461,6 +485,15 @@ ngx_http_eventsync_send_problem(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_problem_t  *problem;
 
     r = ctx->request;
+
+    if (ngx_http_eventsync_encrypting(ctx)
+        && ngx_http_eventsync_encrypt(ctx, ngx_http_eventsync_steps_again)
+           == NGX_DONE)
+    {
+        ngx_http_eventsync_limit_refund(ctx);
+        return NGX_DONE;
+    }
+
     problem = ctx->problem;
 
     if (problem == NULL || ngx_http_eventsync_problem_free(problem)) {

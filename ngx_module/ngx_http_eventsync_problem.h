@@ -81,6 +81,8 @@ ngx_int_t ngx_http_eventsync_fail_store(ngx_http_eventsync_ctx_t *ctx,
     es_rc_t rc);
 ngx_int_t ngx_http_eventsync_fail_closed(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_fail_issuer(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_fail_encrypt(ngx_http_eventsync_ctx_t *ctx,
+    es_rc_t rc);
 ngx_int_t ngx_http_eventsync_fail_fields(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_fail_busy(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_cdecl ngx_http_eventsync_members(ngx_http_eventsync_ctx_t *ctx,

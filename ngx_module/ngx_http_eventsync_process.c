@@ -15,6 +15,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_checkpoint.h"
 #include "ngx_http_eventsync_conf.h"
+#include "ngx_http_eventsync_encrypt.h"
 #include "ngx_http_eventsync_otlp.h"
 #include "ngx_http_eventsync_pages.h"
 #include "ngx_http_eventsync_poll.h"
@@ -204,7 +205,9 @@ ngx_http_eventsync_open(ngx_http_eventsync_store_t *store, ngx_cycle_t *cycle)
     es_actor_program(w->es, "nginx");
     ngx_http_eventsync_clock(w);
 
-    if (ngx_http_eventsync_watch(w, cycle) != NGX_OK) {
+    if (ngx_http_eventsync_watch(w, cycle) != NGX_OK
+        || ngx_http_eventsync_encrypt_open(w) != NGX_OK)
+    {
         ngx_http_eventsync_close(w);
         return NGX_ERROR;
     }
@@ -404,6 +407,7 @@ ngx_http_eventsync_close(ngx_http_eventsync_worker_t *w)
     w->partners = NULL;
 
     ngx_http_eventsync_pages_close(w);
+    ngx_http_eventsync_encrypt_close(w);
 
     es_access_free(w->access);
     w->access = NULL;

@@ -83,6 +83,7 @@ struct ngx_http_eventsync_steps_s {
 ngx_int_t ngx_http_eventsync_route(ngx_http_eventsync_ctx_t *ctx);
 size_t ngx_http_eventsync_route_prefix(ngx_str_t *name);
 ngx_int_t ngx_http_eventsync_steps(ngx_http_eventsync_ctx_t *ctx);
+ngx_int_t ngx_http_eventsync_steps_again(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_session(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_token(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_poll(ngx_http_eventsync_ctx_t *ctx);

@@ -69,6 +69,23 @@ ngx_http_eventsync_steps(ngx_http_eventsync_ctx_t *ctx)
 }
 
 
+/* answers a request whose charges were returned while a thread worked for it */
+
+ngx_int_t
+ngx_http_eventsync_steps_again(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    ctx->problem = NULL;
+
+    rc = (ngx_http_eventsync_permit(ctx) == NGX_OK
+          && ngx_http_eventsync_steps_limit(ctx) == NGX_OK)
+         ? ctx->steps->answer(ctx) : NGX_DECLINED;
+
+    return (rc == NGX_DECLINED) ? ngx_http_eventsync_send_problem(ctx) : rc;
+}
+
+
 static ngx_int_t
 ngx_http_eventsync_steps_accept(ngx_http_eventsync_ctx_t *ctx)
 {

@@ -21,6 +21,7 @@
 #include "ngx_http_eventsync_auth.h"
 #include "ngx_http_eventsync_conf.h"
 #include "ngx_http_eventsync_count.h"
+#include "ngx_http_eventsync_encrypt.h"
 #include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_poll.h"
 #include "ngx_http_eventsync_polls.h"
@@ -49,6 +50,8 @@ static void ngx_http_eventsync_stream_write(ngx_http_request_t *r);
 static ngx_int_t ngx_http_eventsync_stream_output(
     ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx);
+static ngx_int_t ngx_http_eventsync_stream_resume(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx,
     es_txn_t *txn);
 static ngx_int_t ngx_http_eventsync_stream_check(
@@ -261,6 +264,9 @@ ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx)
         ngx_http_eventsync_stream_park(ctx, NGX_HTTP_EVENTSYNC_IDLE);
         return;
 
+    case NGX_DONE:
+        return;
+
     default:
         break;
     }
@@ -436,7 +442,7 @@ ngx_http_eventsync_stream_output(ngx_http_eventsync_ctx_t *ctx)
 
 /*
  * NGX_OK: there is text, there is more to search, or the stream is closing.
- * NGX_BUSY: nothing to do now.
+ * NGX_BUSY: nothing to do now.  NGX_DONE: it goes on when fields are encrypted.
  */
 
 static ngx_int_t
@@ -468,7 +474,22 @@ ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
         rc = ngx_http_eventsync_fail_store(ctx, es);
     }
 
+    if (ngx_http_eventsync_encrypting(ctx)) {
+        rc = ngx_http_eventsync_encrypt(ctx, ngx_http_eventsync_stream_resume);
+    }
+
     return (rc == NGX_DECLINED) ? ngx_http_eventsync_stream_close(ctx) : rc;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_stream_resume(ngx_http_eventsync_ctx_t *ctx)
+{
+    /* both the task and the stream hold the request */
+
+    ngx_http_eventsync_stream_run(ctx);
+
+    return NGX_DONE;
 }
 
 

@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_eventsync.h"
+#include "ngx_http_eventsync_encrypt.h"
 #include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_room.h"
 #include "ngx_http_eventsync_send.h"
@@ -31,6 +32,10 @@ static ngx_int_t ngx_http_eventsync_transfer_run(
     ngx_http_eventsync_transfer_t *t);
 static ngx_int_t ngx_http_eventsync_transfer_fill(
     ngx_http_eventsync_transfer_t *t);
+static ngx_int_t ngx_http_eventsync_transfer_encrypt(
+    ngx_http_eventsync_transfer_t *t);
+static ngx_int_t ngx_http_eventsync_transfer_again(
+    ngx_http_eventsync_ctx_t *ctx);
 static ngx_int_t ngx_http_eventsync_transfer_repeat(
     ngx_http_eventsync_transfer_t *t);
 static ngx_int_t ngx_http_eventsync_transfer_output(
@@ -224,8 +229,10 @@ ngx_http_eventsync_transfer_run(ngx_http_eventsync_transfer_t *t)
 
         if (t->dropped) {
 
-            if (ngx_http_eventsync_transfer_repeat(t) != NGX_OK) {
-                return NGX_ERROR;
+            rc = ngx_http_eventsync_transfer_repeat(t);
+
+            if (rc != NGX_OK) {
+                return rc;
             }
 
         } else if (b->pos == b->last && !c->buffered) {
@@ -234,8 +241,10 @@ ngx_http_eventsync_transfer_run(ngx_http_eventsync_transfer_t *t)
                 break;
             }
 
-            if (ngx_http_eventsync_transfer_fill(t) != NGX_OK) {
-                return NGX_ERROR;
+            rc = ngx_http_eventsync_transfer_fill(t);
+
+            if (rc != NGX_OK) {
+                return rc;
             }
 
             if (b->pos == b->last) {
@@ -270,9 +279,12 @@ ngx_http_eventsync_transfer_run(ngx_http_eventsync_transfer_t *t)
 }
 
 
+/* NGX_DONE: the slice comes when its fields are encrypted */
+
 static ngx_int_t
 ngx_http_eventsync_transfer_fill(ngx_http_eventsync_transfer_t *t)
 {
+    ngx_int_t   rc;
     ngx_buf_t  *b;
 
     b = t->buf;
@@ -291,7 +303,57 @@ ngx_http_eventsync_transfer_fill(ngx_http_eventsync_transfer_t *t)
 
     t->begin = t->place;
 
-    return t->fill(t);
+    rc = t->fill(t);
+
+    if (rc == NGX_OK || !ngx_http_eventsync_encrypting(t->ctx)) {
+        return (rc == NGX_OK) ? NGX_OK : NGX_ERROR;
+    }
+
+    t->place = t->begin;
+    b->last = b->pos;
+
+    return ngx_http_eventsync_transfer_encrypt(t);
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_transfer_encrypt(ngx_http_eventsync_transfer_t *t)
+{
+    ngx_event_t  *wev;
+
+    wev = t->ctx->request->connection->write;
+
+    /* the client is not the one who is late */
+
+    if (wev->timer_set && !wev->delayed) {
+        ngx_del_timer(wev);
+    }
+
+    return (ngx_http_eventsync_encrypt(t->ctx,
+                                       ngx_http_eventsync_transfer_again)
+            == NGX_DONE)
+           ? NGX_DONE : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_eventsync_transfer_again(ngx_http_eventsync_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    r->write_event_handler = ngx_http_eventsync_transfer_write;
+
+    rc = ngx_http_eventsync_transfer_run(ctx->transfer);
+
+    /* both the task and the transfer hold the request */
+
+    if (rc != NGX_DONE) {
+        ngx_http_finalize_request(r, rc);
+    }
+
+    return NGX_DONE;
 }
 
 
@@ -304,6 +366,7 @@ static ngx_int_t
 ngx_http_eventsync_transfer_repeat(ngx_http_eventsync_transfer_t *t)
 {
     size_t      n;
+    ngx_int_t   rc;
     ngx_buf_t  *b;
 
     b = t->buf;
@@ -313,8 +376,10 @@ ngx_http_eventsync_transfer_repeat(ngx_http_eventsync_transfer_t *t)
 
     for ( ;; ) {
 
-        if (ngx_http_eventsync_transfer_fill(t) != NGX_OK) {
-            return NGX_ERROR;
+        rc = ngx_http_eventsync_transfer_fill(t);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         n = b->last - b->pos;

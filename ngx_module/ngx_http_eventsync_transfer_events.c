@@ -11,6 +11,7 @@
 
 #include "ngx_http_eventsync.h"
 #include "ngx_http_eventsync_auth.h"
+#include "ngx_http_eventsync_encrypt.h"
 #include "ngx_http_eventsync_fields.h"
 #include "ngx_http_eventsync_position.h"
 #include "ngx_http_eventsync_problem.h"
@@ -128,7 +129,10 @@ ngx_http_eventsync_transfer_slice(ngx_http_eventsync_transfer_t *t)
     if (place->count < t->count
         && ngx_http_eventsync_transfer_read(t) != NGX_OK)
     {
-        ngx_http_eventsync_transfer_cut(t);
+        if (!ngx_http_eventsync_encrypting(ctx)) {
+            ngx_http_eventsync_transfer_cut(t);
+        }
+
         return NGX_ERROR;
     }
 

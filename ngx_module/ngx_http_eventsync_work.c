@@ -76,6 +76,7 @@ static const ngx_http_eventsync_work_share_t
     [NGX_HTTP_EVENTSYNC_WORK_MANAGE] = { 4, 1, 128 },
     [NGX_HTTP_EVENTSYNC_WORK_PARSE] = { 4, 2, NGX_MAX_UINT32_VALUE },
     [NGX_HTTP_EVENTSYNC_WORK_SIGN] = { 1, 1, 128 },
+    [NGX_HTTP_EVENTSYNC_WORK_ENCRYPT] = { 2, 1, 1024 },
     [NGX_HTTP_EVENTSYNC_WORK_METRICS] = { 1, 1, 128 },
     [NGX_HTTP_EVENTSYNC_WORK_HEALTH] = { 1, 1, 128 }
 };

@@ -18,6 +18,8 @@
 #include "ngx_http_eventsync_work.h"
 
 #include "inspect/partners.h"
+#include "read/ciphertexts.h"
+#include "read/encrypter.h"
 #include "read/reader.h"
 #include "registry/access.h"
 
@@ -77,6 +79,8 @@ struct ngx_http_eventsync_worker_s {
     uint64_t                          erased_as;  /* as of this commit */
 
     es_page_t                         page;
+    es_ciphertexts_t                 *ciphertexts;
+    es_encrypter_t                    encrypter;  /* of the page */
     ngx_http_eventsync_memo_t         memo[NGX_HTTP_EVENTSYNC_MEMO];
     ngx_http_eventsync_pages_t       *pages;      /* NULL: not served */
     ngx_queue_t                       rooms;      /* of answers under way */

@@ -272,6 +272,8 @@ es_strerror(es_rc_t rc)
         return "another process has the same process id";
     case ES_QUOTA:
         return "quota used up";
+    case ES_PENDING:
+        return "fields must be encrypted first";
     case ES_STOP:
         return "stopped by its caller";
     case ES_ERASED:

@@ -76,6 +76,8 @@ typedef es_rc_t (*es_fields_seal_fn)(void *ctx, es_str_t key,
 typedef struct {
     es_fields_seal_fn   fn;
     void               *ctx;
+    bool                missing;   /* set by `fn`: what it wrote must not be
+                                      sent */
 } es_fields_seal_t;
 
 typedef struct {

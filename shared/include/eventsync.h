@@ -67,7 +67,8 @@ typedef enum {
     ES_QUOTA,           /* a partner has as much as its quota allows */
     ES_STOP,            /* a callback has seen enough: the walk ends and
                            returns this */
-    ES_ERASED           /* the event with this (source, id) was erased */
+    ES_ERASED,          /* the event with this (source, id) was erased */
+    ES_PENDING          /* fields must be encrypted first, see encrypter.h */
 } es_rc_t;
 
 /* Text that the struct does not own and that is not NUL-terminated. */

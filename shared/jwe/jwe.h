@@ -22,6 +22,10 @@
 #include "base/base.h"
 #include "jwe/jose.h"
 
+/* What a process says that stops for es_jwe_available(). */
+#define ES_JWE_UNAVAILABLE                                                    \
+    "libjose cannot encrypt by ECDH-ES+A256KW and A256GCM"
+
 #define ES_JWE_ALG          "ECDH-ES+A256KW"
 #define ES_JWE_ENC          "A256GCM"
 #define ES_JWE_COORDINATE   88     /* base64url characters of one of P-521 */

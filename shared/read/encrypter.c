@@ -39,7 +39,6 @@ es_encrypter_reset(es_encrypter_t *e)
     e->items = NULL;
     e->nitems = 0;
     e->bytes = 0;
-    e->missing = false;
 }
 
 
@@ -130,7 +129,10 @@ es_encrypter_collect(es_encrypter_t *e, es_str_t key,
     es_rc_t           rc;
     es_ciphertext_t  *item;
 
-    e->missing = true;
+    if (!e->seal.missing) {
+        es_encrypter_reset(e);
+        e->seal.missing = true;
+    }
 
     if (e->nitems == ES_ENCRYPTER_ITEMS
         || (e->nitems > 0 && e->bytes + plain.len > ES_ENCRYPTER_BYTES))
@@ -215,6 +217,16 @@ es_encrypter_field(void *ctx, es_str_t key, const es_fields_place_t *place,
 }
 
 
+void
+es_encrypter_move(es_encrypter_t *e, es_encrypter_t *to)
+{
+    *to = *e;
+    memset(e, 0, sizeof(es_encrypter_t));
+    es_encrypter_init(e, to->texts);
+    es_encrypter_init(to, to->texts);
+}
+
+
 es_rc_t
 es_encrypter_make(es_encrypter_t *e)
 {
@@ -238,9 +250,10 @@ es_encrypter_event(es_encrypter_t *e, const es_fields_t *fields,
     start = out->len;
 
     for (i = 0; i < ES_ENCRYPTER_PASSES; i++) {
+        e->seal.missing = false;
         rc = es_fields_event(fields, &e->seal, event, out);
 
-        if (rc != ES_OK || !es_encrypter_missing(e)) {
+        if (rc != ES_OK || !e->seal.missing) {
             return rc;
         }
 

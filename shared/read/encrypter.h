@@ -5,9 +5,12 @@
  *
  * A field list calls es_encrypter_field() for each value to be encrypted.  A
  * ciphertext that is kept takes the place of the value at once, in an event loop
- * too.  The other values are collected, with `null` in their place.  So a read
- * after which es_encrypter_missing() is true must not be sent: a thread calls
- * es_encrypter_make(), and the events are then read again.
+ * too.  The other values are collected, with `null` in their place, and
+ * seal.missing is set.  The outcome of es_page_read() is then ES_PENDING.  Such
+ * a read must not be sent: a thread calls es_encrypter_make(), and the events
+ * are read again.
+ *
+ * es_page_read() clears seal.missing, and others must do so before a read.
  *
  * An encrypter belongs to one thread at a time.
  */
@@ -25,13 +28,12 @@
 #define ES_ENCRYPTER_BYTES  (4 * 1024 * 1024)
 
 typedef struct {
-    es_ciphertexts_t  *texts;      /* set by the caller, as `seal` */
+    es_ciphertexts_t  *texts;
     es_fields_seal_t   seal;       /* { es_encrypter_field, the encrypter } */
     es_pool_t          pool;
     es_ciphertext_t   *items;
     size_t             nitems;
     size_t             bytes;
-    bool               missing;
 } es_encrypter_t;
 
 /* Fills a zeroed encrypter. */
@@ -42,11 +44,8 @@ void es_encrypter_free(es_encrypter_t *e);
 es_rc_t es_encrypter_field(void *ctx, es_str_t key,
     const es_fields_place_t *place, es_buf_t *out, size_t from);
 
-static inline bool
-es_encrypter_missing(const es_encrypter_t *e)
-{
-    return e->missing;
-}
+/* Moves what was collected to `to`, which is not initialised. */
+void es_encrypter_move(es_encrypter_t *e, es_encrypter_t *to);
 
 /* Encrypts what was collected, and forgets it.  Outcomes of
    es_ciphertexts_make(), with es_reason().  Blocks. */

@@ -44,6 +44,10 @@ es_page_clear(es_page_t *page, uint64_t after)
     if (page->text.cap > ES_PAGE_TEXT_KEPT) {
         es_buf_free(&page->text);
     }
+
+    if (page->seal != NULL) {
+        page->seal->missing = false;
+    }
 }
 
 
@@ -169,6 +173,10 @@ es_page_shown(es_page_t *page)
 {
     page->nslices = 0;
     page->bytes = 0;
+
+    if (page->seal != NULL && page->seal->missing) {
+        return ES_PENDING;
+    }
 
     return page->count > 0
            ? es_page_slice(page, page->text.data, page->text.len) : ES_OK;

@@ -47,9 +47,9 @@ typedef struct {
     es_buf_t   text;           /* events as field lists show them: the only
                                   slice then */
     es_buf_t   scratch;
-    const es_fields_seal_t
-              *seal;           /* encrypts values, see fields.h; set by the
-                                  caller */
+    es_fields_seal_t
+              *seal;           /* encrypts values, see encrypter.h; set by the
+                                  caller; NULL: such events are refused */
 } es_page_t;
 
 /*
@@ -73,7 +73,8 @@ typedef struct {
  * The caller has checked the cursor with es_feed_check().  ES_CORRUPT: a
  * record does not match its hash, and the page has nothing of it.  ES_DENIED
  * and others of es_fields_event(): an event may not be shown, and the page must
- * not be used.
+ * not be used.  ES_PENDING: the encrypter has collected values, and the page must
+ * be read again after es_encrypter_make().
  */
 es_rc_t es_page_read(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     es_str_t after_text, unsigned limit, size_t bytes_max,

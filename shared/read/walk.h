@@ -159,7 +159,7 @@ es_rc_t es_page_ends(es_page_t *page, unsigned count);
 
 /* Adds what the lists show of an event.  Sets `*room` to false, and adds
    nothing, if the page would exceed `bytes_max`; the first event always has
-   room.  es_page_shown() ends such a page. */
+   room.  es_page_shown() ends such a page.  ES_PENDING: see reader.h. */
 es_rc_t es_page_show(es_page_t *page, const es_fields_t *fields,
     es_str_t event, size_t bytes_max, bool *room);
 es_rc_t es_page_shown(es_page_t *page);

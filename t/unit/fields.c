@@ -427,7 +427,7 @@ static void
 encrypted(void)
 {
     es_buf_t            out = { NULL, 0, 0 };
-    es_fields_seal_t    with = { seal, &sealing };
+    es_fields_seal_t    with = { seal, &sealing, false };
     const es_fields_t  *fields;
 
 #define SEALED(place)  "\"e1 /s orders k3f9-1 <" place \

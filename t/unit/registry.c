@@ -324,7 +324,7 @@ encrypts(const es_registry_t *registry, const char *feed, const char *expected,
 {
     es_rc_t             rc;
     es_buf_t            out = { 0 };
-    es_fields_seal_t    seal = { mark, NULL };
+    es_fields_seal_t    seal = { mark, NULL, false };
     const es_fields_t  *fields;
 
     fields = es_endpoint_fields(es_registry_endpoint(registry,
