@@ -65,4 +65,41 @@ sub field_policy {
     verdict('field-policy', ratio($v->{'listed-many'}, $v->{'plain-many'}), '>= 0.4');
 }
 
+
+# The first and the repeated poll of pages of 100 events with one encrypted
+# field each, and the poll of a partner whose fields are not encrypted.
+sub field_encrypt {
+    my $pages = $opt{quick} ? 3 : 30;
+    my ($key) = serve(0);
+    my $sealed = $t->partner_key('sealed', feeds => '*');
+    my $jwk = $t->write_file('sealed.jwk', '{"kty":"EC","crv":"P-256","kid":"k",'
+        . '"x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",'
+        . '"y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}');
+    $t->ctl_ok(qw(partner change sealed), "--encryption-key=$jwk",
+        '--fields={"bench":{"encrypt":["/mail"]}}');
+    $t->ctl_ok({ stdin => join '', map { qq({"specversion":"1.0","id":"e-$_",)
+        . qq("source":"/shop","type":"t","data":{"n":$_,"mail":"a$_\@b.example"}}\n)
+        } 1 .. 100 * $pages }, 'publish', 'bench');
+    my $epoch = ($t->json_get('/v1/feeds/bench', $key) or die "no feed\n")->{epoch};
+
+    my $poll = sub {
+        my ($who) = @_;
+        my @ms;
+        for my $page (0 .. $pages - 1) {
+            my $start = Time::HiRes::time();
+            my $answer = $t->http(GET => "/v1/feeds/bench/events?after=$epoch-"
+                . 100 * $page . '&limit=100', { authorization => "Bearer $who" });
+            push @ms, 1000 * (Time::HiRes::time() - $start);
+            die "not as it should be\n" if ($answer->{body} =~ /b\.example/
+                xor $who eq $key) || (() = $answer->{body} =~ /"mail"/g) != 100;
+        }
+        return (sort { $a <=> $b } @ms)[@ms / 2];
+    };
+    my %ms = (first => $poll->($sealed), again => $poll->($sealed),
+        plain => $poll->($key));
+    printf "  100 events with an encrypted field: first %.1f ms, again %.1f ms;"
+        . " not encrypted %.1f ms (medians of %d pages)\n",
+        @ms{qw(first again plain)}, $pages;
+}
+
 1;
