@@ -34,6 +34,7 @@ pages();
 publishing();
 tokens();
 sessions();
+field_lists();
 catalogue();
 checkpoints();
 endpoints();
@@ -229,6 +230,8 @@ sub types_seen {
             map { $_->{responses}{415} && $_->{id} } $api->operations ],
         'cursor-expired' => [ @cursors, qw(getSnapshot getPage) ],
         'feed-reset' => [ @cursors, qw(getSnapshot getPage) ],
+        'field-list' => [ qw(pollEvents backfillEvents getManifest getSnapshot getPage
+            getFeed) ],
         map { ("link-$_" => ['createSession']) } qw(used expired revoked),
     );
     my $schemas = $api->doc->{components}{schemas};
@@ -464,6 +467,18 @@ sub sessions {
     ask(400, @post, body => '{}', headers => { 'content-range' => 'bytes 0-1/2' });
     ask(400, @post, body => '{}', headers => {
         'Content-Digest' => 'sha-256=:' . 'A' x 43 . '=:' });
+}
+
+# Lists that cannot be read.
+sub field_lists {
+    my $blurred = $t->partner_key('blurred', feeds => '*');
+    my $record = $t->ctl_ok(qw(partner show blurred)) =~ s/\{/{"fields":[],/r;
+    is(system($t->build . '/helper/damage', $t->store . '/registry', 'objects',
+        'pblurred', $record), 0, 'a damaged record');
+    $t->partner('bell');
+    $t->allow_errors(qr/field lists cannot be applied/);
+    ask(503, GET => "/feeds/orders$_", key => $blurred)
+        for '', '/events', '/backfill', '/manifest', '/snapshot', "/pages/$epoch/head";
 }
 
 # A type that has a page of its own, and versions with and without dates.
