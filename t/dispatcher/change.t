@@ -48,6 +48,7 @@ for my $how (sort keys %name) {
     ok(wait_for(sub { came("/new/$how") == 2 }, 20),
         "$how: both events come to the new URL");
     is_deeply([sequences(came("/new/$how"))], [1, 2], '... in order');
+    wait_for(sub { attempts($t, $name{$how}) == 3 }, 20);
     is_deeply([map { "$_->{class} $_->{attempt}" } attempts($t, $name{$how})],
         ['status 1', $how =~ /busy|throttle/ ? 'ok 1' : 'ok 2', 'ok 1'],
         '... the first after an answer to the old one');

@@ -214,11 +214,12 @@ ok(wait_for(sub { grep { $_->{class} eq 'unverified' && $_->{line} =~ /request=/
     } attempts($t, $refuses) }), '... and recorded');
 is($t->ctl_ok(qw(endpoint replay), $refuses, 'orders', '--from=oldest'),
     "taken\n", 'a replay is taken');
-is(methods($theirs), 'OPTIONS', '... and waits');
+like(methods($theirs), qr/^OPTIONS(?: OPTIONS)*$/, '... and waits');
+my $asked = $theirs->count;
 
 is($t->ctl_ok(qw(endpoint verify), $refuses), "taken\n", 'a check now');
-ok(failed($refuses, 2), '... is made at once');
-is(methods($theirs), 'OPTIONS OPTIONS', '... on request');
+ok(wait_for(sub { $theirs->count > $asked }, 20), '... is made at once');
+like(methods($theirs), qr/^OPTIONS(?: OPTIONS)+$/, '... on request');
 for my $n (3 .. 8) {
     $t->ctl_ok(qw(endpoint verify), $refuses);
     failed($refuses, $n);
