@@ -245,6 +245,12 @@ static const ctl_option_row_t  ctl_deprecate_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_promote_rows[] = {
+    { "dry-run", NULL, "say what would be registered, and register nothing",
+      CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_type_commands[] = {
     { .name = "type register", .run = ctl_type_register, .kind = CTL_NO_KIND,
       .arguments = "TYPE VERSION", .options = ctl_register_rows,
@@ -278,6 +284,21 @@ const ctl_command_t  ctl_type_commands[] = {
       .json = "the type, as \"type show\" prints it",
       .examples = "type deprecate order.updated 1.0.0 "
       "--sunset=2027-06-01T00:00:00Z" },
+
+    { .name = "type export", .run = ctl_type_export, .kind = CTL_NO_KIND,
+      .arguments = "[TYPE]",
+      .about = "print the versions of a type, or of all, for \"type promote\"",
+      .json = "one version a line, as without the option", .stream = true,
+      .examples = "type export > catalogue.ndjson\n"
+      "type export order.updated" },
+
+    { .name = "type promote", .run = ctl_type_promote, .kind = CTL_NO_KIND,
+      .options = ctl_promote_rows, .input = "catalogue.ndjson",
+      .about = "register the versions of another store's \"type export\" that "
+      "this store lacks, all of them or none",
+      .json = "the versions that are new, and how many were there",
+      .examples = "type promote --dry-run < catalogue.ndjson\n"
+      "type promote < catalogue.ndjson" },
 
     { .name = NULL }
 };

@@ -221,6 +221,8 @@ int ctl_type_change(ctl_t *ctl, int argc, char **argv);
 int ctl_type_list(ctl_t *ctl, int argc, char **argv);
 int ctl_type_show(ctl_t *ctl, int argc, char **argv);
 int ctl_type_deprecate(ctl_t *ctl, int argc, char **argv);
+int ctl_type_export(ctl_t *ctl, int argc, char **argv);
+int ctl_type_promote(ctl_t *ctl, int argc, char **argv);
 
 int ctl_partner_create(ctl_t *ctl, int argc, char **argv);
 int ctl_partner_change(ctl_t *ctl, int argc, char **argv);

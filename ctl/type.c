@@ -18,6 +18,8 @@
 
 #define CTL_TYPES_PAGE  100
 
+typedef int (*ctl_type_fn)(ctl_t *ctl, const json_t *type);
+
 
 static int
 ctl_type_failed(const char *type, const char *version, es_rc_t rc,
@@ -161,14 +163,19 @@ ctl_type_print_feeds(const json_t *type)
 }
 
 
-static void
-ctl_type_print(const json_t *type)
+static int
+ctl_type_print(ctl_t *ctl, const json_t *type)
 {
     size_t       i, j;
     json_t      *version;
     const char  *value;
 
     static const char  *const  dates[] = { "deprecated", "sunset" };
+
+    if (ctl->json) {
+        ctl_print(type);
+        return CTL_OK;
+    }
 
     json_array_foreach(json_object_get(type, "versions"), i, version) {
         (void) printf("%-40s %-10s %s",
@@ -187,12 +194,16 @@ ctl_type_print(const json_t *type)
         ctl_type_print_feeds(type);
         (void) putchar('\n');
     }
+
+    return CTL_OK;
 }
 
 
 static int
-ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool *more)
+ctl_type_page(ctl_t *ctl, ctl_type_fn fn, char after[ES_TYPE_NAME_MAX + 1],
+    bool *more)
 {
+    int          rc;
     size_t       i;
     json_t      *page, *type;
     es_rc_t      es;
@@ -209,12 +220,10 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool *more)
                         es_reason(es != ES_OK ? es : ES_NOMEM));
     }
 
+    rc = CTL_OK;
+
     json_array_foreach(json_object_get(page, "types"), i, type) {
-        if (ctl->json) {
-            ctl_print(type);
-        } else {
-            ctl_type_print(type);
-        }
+        rc = rc == CTL_OK ? fn(ctl, type) : rc;
     }
 
     next = json_string_value(json_object_get(page, "next"));
@@ -224,23 +233,123 @@ ctl_type_page(ctl_t *ctl, char after[ES_TYPE_NAME_MAX + 1], bool *more)
                       : ES_OK;
     json_decref(page);
 
-    return es == ES_OK ? CTL_OK
+    return es == ES_OK ? rc
                        : ctl_fail(CTL_FAILED, "cannot read the catalogue");
+}
+
+
+/* Calls `fn` for each type of the catalogue, until it fails. */
+
+static int
+ctl_type_each(ctl_t *ctl, ctl_type_fn fn)
+{
+    int   rc;
+    char  after[ES_TYPE_NAME_MAX + 1] = "";
+    bool  more;
+
+    rc = CTL_OK;
+
+    for (more = true; rc == CTL_OK && more; /* void */ ) {
+        rc = ctl_type_page(ctl, fn, after, &more);
+    }
+
+    return rc;
 }
 
 
 int
 ctl_type_list(ctl_t *ctl, int argc, char **argv)
 {
-    int   rc;
-    char  after[ES_TYPE_NAME_MAX + 1] = "";
-    bool  more;
+    int  rc;
 
     rc = ctl_begin_list(ctl, &argc, argv);
 
-    for (more = true; rc == CTL_OK && more; /* void */ ) {
-        rc = ctl_type_page(ctl, after, &more);
+    return rc == CTL_OK ? ctl_type_each(ctl, ctl_type_print) : rc;
+}
+
+
+/* Prints a version with its document, as "type promote" takes it. */
+
+static int
+ctl_type_export_version(ctl_t *ctl, const json_t *type, json_t *version)
+{
+    json_t         *line;
+    es_rc_t         es;
+    es_buf_t        schema = { 0 };
+    const char     *name, *number;
+    es_lifetime_t   lifetime;
+
+    name = json_string_value(json_object_get(type, "type"));
+    number = json_string_value(json_object_get(version, "version"));
+
+    es = es_catalogue_get(ctl->store, es_str(name), es_str(number), NULL,
+                          &schema, &lifetime);
+    if (es != ES_OK) {
+        return ctl_type_failed(name, number, es, NULL);
     }
+
+    line = json_pack("{s:s, s:s, s:O*, s:O*, s:O*, s:O*, s:s%}", "type", name,
+                     "version", number, "description",
+                     json_object_get(version, "description"), "feeds",
+                     json_object_get(type, "feeds"), "deprecated",
+                     json_object_get(version, "deprecated"), "sunset",
+                     json_object_get(version, "sunset"), "schema", schema.data,
+                     schema.len);
+    es_buf_free(&schema);
+
+    if (line == NULL) {
+        return ctl_fail(CTL_FAILED, "out of memory");
+    }
+
+    ctl_print(line);
+    json_decref(line);
+
+    return CTL_OK;
+}
+
+
+static int
+ctl_type_export_one(ctl_t *ctl, const json_t *type)
+{
+    int      rc;
+    size_t   i;
+    json_t  *version;
+
+    rc = CTL_OK;
+
+    json_array_foreach(json_object_get(type, "versions"), i, version) {
+        rc = rc == CTL_OK ? ctl_type_export_version(ctl, type, version) : rc;
+    }
+
+    return rc;
+}
+
+
+int
+ctl_type_export(ctl_t *ctl, int argc, char **argv)
+{
+    int       rc;
+    json_t   *type;
+    es_rc_t   es;
+    es_buf_t  out = { 0 };
+
+    rc = ctl_begin(ctl, &argc, argv, NULL, 0);
+
+    if (rc != CTL_OK || argc == 0) {
+        return rc == CTL_OK ? ctl_type_each(ctl, ctl_type_export_one) : rc;
+    }
+
+    es = es_catalogue_type(ctl->store, es_str(argv[0]), NULL, &out);
+
+    if (es != ES_OK) {
+        return ctl_type_failed(argv[0], NULL, es, NULL);
+    }
+
+    type = json_loadb(out.data, out.len, 0, NULL);
+    rc = ctl_type_export_one(ctl, type);
+
+    json_decref(type);
+    es_buf_free(&out);
 
     return rc;
 }

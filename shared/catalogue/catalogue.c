@@ -20,26 +20,13 @@
 #include "base/json.h"
 #include "catalogue/catalogue.h"
 #include "catalogue/catalogue_keys.h"
+#include "catalogue/catalogue_write.h"
 #include "log/store_clock.h"
 #include "schema/schema.h"
 #include "store/env.h"
 #include "store/wake.h"
 
 #define ES_DESCRIPTION_MAX  1024
-
-/* One write.  es_env_update() may run the transaction's function again. */
-typedef struct {
-    es_store_t           *store;
-    es_str_t              type;
-    es_version_t          version;
-    char                  text[ES_VERSION_TEXT_MAX];     /* `version` as text */
-    es_str_t              document;
-    es_schema_t          *schema;
-    es_str_t              description;
-    const es_lifetime_t  *lifetime;
-    const json_t         *feeds;
-    es_problem_t         *problem;
-} es_publication_t;
 
 
 /* The new version must accept all that the version before it in the same
@@ -87,6 +74,33 @@ es_register_compatible(es_publication_t *p, MDB_txn *txn,
 }
 
 
+static int
+es_record_time(json_t *record, const char *name, int64_t ms)
+{
+    char  text[ES_TIME_LEN];
+
+    if (ms == 0) {
+        (void) json_object_del(record, name);
+        return 0;
+    }
+
+    es_time_print(ms, text);
+
+    return json_object_set_new(record, name,
+                               json_stringn(text, sizeof(text)));
+}
+
+
+/* Writes the two dates that an operator sets. */
+
+static int
+es_record_lifetime(json_t *record, const es_lifetime_t *lifetime)
+{
+    return es_record_time(record, "deprecated", lifetime->deprecated_ms) == 0
+           ? es_record_time(record, "sunset", lifetime->sunset_ms) : -1;
+}
+
+
 static es_rc_t
 es_register_record(es_publication_t *p, MDB_txn *txn)
 {
@@ -100,7 +114,10 @@ es_register_record(es_publication_t *p, MDB_txn *txn)
                        p->description.len ? p->description.data : "",
                        p->description.len, "created", now,
                        (size_t) ES_TIME_LEN);
-    text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    text = record != NULL
+           && (p->lifetime == NULL
+               || es_record_lifetime(record, p->lifetime) == 0)
+           ? json_dumps(record, JSON_COMPACT) : NULL;
     json_decref(record);
 
     if (text == NULL) {
@@ -151,6 +168,7 @@ es_register_audit(es_publication_t *p, MDB_txn *txn)
     after = json_pack("{s:o*}", "schema", schema);
 
     if (after == NULL
+        || (p->lifetime != NULL && es_record_lifetime(after, p->lifetime) != 0)
         || (p->feeds != NULL
             && json_object_set_new(after, "feeds", json_deep_copy(p->feeds))
                != 0))
@@ -166,7 +184,7 @@ es_register_audit(es_publication_t *p, MDB_txn *txn)
 }
 
 
-static es_rc_t
+es_rc_t
 es_register_txn(MDB_txn *txn, void *ctx)
 {
     es_rc_t            rc;
@@ -222,33 +240,32 @@ es_register_txn(MDB_txn *txn, void *ctx)
 }
 
 
-/* Runs one write.  Every failure sets a problem. */
-
-static es_rc_t
-es_catalogue_write(es_publication_t *p, es_env_fn fn)
+es_rc_t
+es_catalogue_write(es_store_t *store, es_env_fn fn, void *ctx,
+    es_problem_t *problem)
 {
     es_rc_t  rc;
 
-    if (!(p->store->flags & ES_STORE_ADMIN)) {
-        return es_problem_set(p->problem, ES_DENIED, -1, NULL,
+    if (!(store->flags & ES_STORE_ADMIN)) {
+        return es_problem_set(problem, ES_DENIED, -1, NULL,
                               "the store is not open for changes to the "
                               "registry");
     }
 
-    p->problem->rc = ES_OK;
+    problem->rc = ES_OK;
 
-    rc = es_env_update(p->store->registry, fn, p);
+    rc = es_env_update(store->registry, fn, ctx);
 
     if (rc == ES_OK) {
-        es_wake_ring(p->store);
+        es_wake_ring(store);
         return ES_OK;
     }
 
-    if (rc == p->problem->rc) {
+    if (rc == problem->rc) {
         return rc;
     }
 
-    return es_problem_set(p->problem, rc, -1, NULL, "cannot write to the "
+    return es_problem_set(problem, rc, -1, NULL, "cannot write to the "
                           "registry: %s", es_reason(rc));
 }
 
@@ -265,7 +282,7 @@ es_catalogue_name(es_publication_t *p)
 }
 
 
-static es_rc_t
+es_rc_t
 es_catalogue_names(es_publication_t *p, es_str_t version)
 {
     if (es_catalogue_name(p) != ES_OK) {
@@ -281,6 +298,29 @@ es_catalogue_names(es_publication_t *p, es_str_t version)
     es_version_print(&p->version, p->text);
 
     return ES_OK;
+}
+
+
+es_rc_t
+es_catalogue_description(es_publication_t *p)
+{
+    return p->description.len <= ES_DESCRIPTION_MAX
+           && es_utf8_ok(p->description)
+           ? ES_OK
+           : es_problem_set(p->problem, ES_INVALID, -1, NULL,
+                            "a description must be UTF-8 of at most %d bytes",
+                            ES_DESCRIPTION_MAX);
+}
+
+
+es_rc_t
+es_catalogue_dates(es_publication_t *p)
+{
+    return p->lifetime->sunset_ms == 0
+           || p->lifetime->sunset_ms >= p->lifetime->deprecated_ms
+           ? ES_OK
+           : es_problem_set(p->problem, ES_INVALID, -1, NULL,
+                            "the sunset must not be before the deprecation");
 }
 
 
@@ -305,17 +345,14 @@ es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
         return rc;
     }
 
-    if (description.len > ES_DESCRIPTION_MAX || !es_utf8_ok(description)) {
-        return es_problem_set(p.problem, ES_INVALID, -1, NULL,
-                              "a description must be UTF-8 of at most %d "
-                              "bytes",
-                              ES_DESCRIPTION_MAX);
-    }
-
-    rc = es_schema_compile_new(schema, &p.schema, p.problem);
+    rc = es_catalogue_description(&p);
 
     if (rc == ES_OK) {
-        rc = es_catalogue_write(&p, es_register_txn);
+        rc = es_schema_compile_new(schema, &p.schema, p.problem);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_catalogue_write(store, es_register_txn, &p, p.problem);
         es_schema_free(p.schema);
     }
 
@@ -324,23 +361,6 @@ es_catalogue_register(es_store_t *store, es_str_t type, es_str_t version,
 
 
 /* ---- dates ---- */
-
-
-static int
-es_record_time(json_t *record, const char *name, int64_t ms)
-{
-    char  text[ES_TIME_LEN];
-
-    if (ms == 0) {
-        (void) json_object_del(record, name);
-        return 0;
-    }
-
-    es_time_print(ms, text);
-
-    return json_object_set_new(record, name,
-                               json_stringn(text, sizeof(text)));
-}
 
 
 static es_rc_t
@@ -371,14 +391,8 @@ es_change_txn(MDB_txn *txn, void *ctx)
         return ES_CORRUPT;
     }
 
-    text = NULL;
-
-    if (es_record_time(record, "deprecated", p->lifetime->deprecated_ms) == 0
-        && es_record_time(record, "sunset", p->lifetime->sunset_ms) == 0)
-    {
-        text = json_dumps(record, JSON_COMPACT);
-    }
-
+    text = es_record_lifetime(record, p->lifetime) == 0
+           ? json_dumps(record, JSON_COMPACT) : NULL;
     rc = text ? es_catalogue_audit(p, txn, "change", stored, record)
               : ES_NOMEM;
     json_decref(record);
@@ -414,15 +428,10 @@ es_catalogue_change(es_store_t *store, es_str_t type, es_str_t version,
         return rc;
     }
 
-    if (lifetime->sunset_ms != 0
-        && lifetime->sunset_ms < lifetime->deprecated_ms)
-    {
-        return es_problem_set(p.problem, ES_INVALID, -1, NULL,
-                              "the sunset must not be before the "
-                              "deprecation");
-    }
+    rc = es_catalogue_dates(&p);
 
-    return es_catalogue_write(&p, es_change_txn);
+    return rc == ES_OK
+           ? es_catalogue_write(store, es_change_txn, &p, p.problem) : rc;
 }
 
 
@@ -494,5 +503,6 @@ es_catalogue_change_feeds(es_store_t *store, es_str_t type,
     p.problem = problem ? problem : &ignored;
 
     return es_catalogue_name(&p) == ES_OK
-           ? es_catalogue_write(&p, es_change_feeds_txn) : ES_INVALID;
+           ? es_catalogue_write(store, es_change_feeds_txn, &p, p.problem)
+           : ES_INVALID;
 }

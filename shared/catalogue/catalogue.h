@@ -22,10 +22,10 @@
  * '.', '_' and '-', and the first is a letter or a digit.  A version is
  * MAJOR.MINOR.PATCH.
  *
- * catalogue.c implements the writes, catalogue_read.c the reads,
- * catalogue_keys.c names and versions, and type_feeds.c the feeds of a type.
- * Every function blocks for the
- * registry's reads or writes, and any thread may call it.
+ * catalogue.c implements the writes, promote.c those of another catalogue,
+ * catalogue_read.c the reads, catalogue_keys.c names and versions, and
+ * type_feeds.c the feeds of a type.  Every function blocks for the registry's
+ * reads or writes, and any thread may call it.
  */
 
 #ifndef ES_CATALOGUE_H

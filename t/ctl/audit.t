@@ -28,8 +28,8 @@ my %none = (
         'feed list',
         'flag list',
         'feed publishers', 'feed show', 'fields preview', 'key list',
-        'partner list', 'partner show', 'tail', 'type export', 'type list',
-        'type show',
+        'partner list', 'partner show', 'tail', 'type export',
+        'type list', 'type show',
         'verify' ],
     'the log says who published' => [ 'import', 'publish' ],
     'makes or moves files of a store' => [ 'compact', 'init', 'restore',
@@ -96,6 +96,8 @@ sub commands {
     one('feed change', 'change feed orders', 'orders', '--retain-age=2h');
     one('type register', 'create type a.b 1.0.0', { stdin => '{}' }, 'a.b',
         '1.0.0');
+    one('type promote', 'create type b.c 1.0.0', { stdin =>
+        '{"type":"b.c","version":"1.0.0","schema":"true"}' });
     one('type change', 'change type a.b', 'a.b', '--feeds=orders');
     one('type deprecate', 'change type a.b 1.0.0', 'a.b', '1.0.0');
     one('partner create', 'create partner acme', 'acme', '--feeds=orders');

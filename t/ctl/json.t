@@ -80,6 +80,9 @@ sub good {
     json('type show', ['type'], 'order.created');
     is(json('type show', ['type'], 'order.created', '1.0.0')->{type}, 'object',
         'the schema');
+    json('type export', ['type', 'version', 'schema'], 'order.created');
+    is(json('type promote', ['registered', 'dry_run'],
+        { stdin => $t->ctl_ok('type', 'export') })->{present}, 1, 'promoted');
 
     is(json('partner create', ['name', 'feeds'], 'acme', '--feeds=orders'
         )->{name}, 'acme', 'a partner');
