@@ -41,6 +41,17 @@ static const ctl_option_row_t  ctl_export_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_mirror_rows[] = {
+    { "to", "PATH", "the store that gets the copies, which must be marked as "
+      "staging", CTL_REQUIRED },
+    { "fields", "LIST", "what a copy has: a JSON array of JSON Pointers into "
+      "data and of extension attributes", CTL_REQUIRED },
+    { "from", "TIME|CURSOR|oldest|latest", "begin there; default: after the "
+      "last copy, or the oldest event", CTL_FREE },
+    { "follow", NULL, "go on with events as they are published", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_events_commands[] = {
     { .name = "publish", .run = ctl_publish, .kind = CTL_NO_KIND,
       .arguments = "FEED", .options = ctl_publish_rows, .input = "events",
@@ -71,6 +82,14 @@ const ctl_command_t  ctl_events_commands[] = {
       "sequences",
       .json = "how many events were published, and how many were there",
       .examples = "import orders orders.ndjson" },
+
+    { .name = "mirror", .run = ctl_mirror, .kind = CTL_NO_KIND,
+      .arguments = "FEED", .options = ctl_mirror_rows,
+      .about = "copy events to the feed of that name in a staging store, "
+      "without what the list leaves out",
+      .json = "how many events were copied, were there, and are erased",
+      .examples = "mirror orders --to=/var/lib/eventsync-staging "
+      "--fields='[\"/id\",\"/items/*/sku\"]' --follow" },
 
     { .name = NULL }
 };

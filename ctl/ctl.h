@@ -281,6 +281,7 @@ int ctl_audit_prune(ctl_t *ctl, int argc, char **argv);
 int ctl_publish(ctl_t *ctl, int argc, char **argv);
 int ctl_export(ctl_t *ctl, int argc, char **argv);
 int ctl_import(ctl_t *ctl, int argc, char **argv);
+int ctl_mirror(ctl_t *ctl, int argc, char **argv);
 int ctl_tail(ctl_t *ctl, int argc, char **argv);
 int ctl_listen(ctl_t *ctl, int argc, char **argv);
 int ctl_verify_integration(ctl_t *ctl, int argc, char **argv);

@@ -47,8 +47,8 @@ typedef struct {
 } ctl_export_t;
 
 
-static int
-ctl_export_position(ctl_export_t *x, es_txn_t *txn, const char *option,
+int
+ctl_feed_position(es_txn_t *txn, const es_feed_t *feed, const char *option,
     const char *text, uint64_t *sequence)
 {
     es_rc_t      es;
@@ -56,18 +56,18 @@ ctl_export_position(ctl_export_t *x, es_txn_t *txn, const char *option,
     es_cursor_t  cursor;
 
     if (strcmp(text, "oldest") == 0) {
-        *sequence = x->feed.oldest - 1;
+        *sequence = feed->oldest - 1;
         return CTL_OK;
     }
 
     if (strcmp(text, "latest") == 0) {
-        *sequence = x->feed.last;
+        *sequence = feed->last;
         return CTL_OK;
     }
 
     if (es_cursor_parse(es_str(text), &cursor) == ES_OK) {
         *sequence = cursor.sequence;
-        es = es_feed_check(&x->feed, &cursor);
+        es = es_feed_check(feed, &cursor);
 
         return es == ES_OK ? CTL_OK
                            : ctl_fail(CTL_FAILED, "cursor \"%s\": %s", text,
@@ -79,10 +79,10 @@ ctl_export_position(ctl_export_t *x, es_txn_t *txn, const char *option,
                         "cursor or an RFC 3339 time", option, text);
     }
 
-    es = es_feed_seek_time(txn, &x->feed, ms, sequence);
+    es = es_feed_seek_time(txn, feed, ms, sequence);
 
     return es == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "feed \"%s\": %s",
-                                           x->name, es_reason(es));
+                                           feed->name, es_reason(es));
 }
 
 
@@ -124,10 +124,10 @@ ctl_export_range(ctl_export_t *x, es_txn_t *txn, const char *from,
         return ctl_fail(CTL_FAILED, "feed \"%s\": %s", x->name, es_reason(es));
     }
 
-    rc = ctl_export_position(x, txn, "from", from, &x->after);
+    rc = ctl_feed_position(txn, &x->feed, "from", from, &x->after);
 
     if (rc == CTL_OK) {
-        rc = ctl_export_position(x, txn, "to", to, &x->to);
+        rc = ctl_feed_position(txn, &x->feed, "to", to, &x->to);
     }
 
     if (rc == CTL_OK && x->to < x->after) {

@@ -25,19 +25,13 @@ es_digest_event(const char *text, size_t len, uint8_t digest[ES_CHAIN_LEN])
 }
 
 
-/* False: the text is no tombstone. */
-
-static bool
-es_digest_tombstone(const char *text, size_t len,
-    uint8_t digest[ES_CHAIN_LEN])
+bool
+es_digest_erased(const char *text, size_t len)
 {
-    char         byte[3], *end;
-    size_t       i;
-    const char  *p, *source;
+    const char  *source;
 
     static const char  begin[] = "{\"specversion\":\"1.0\",\"id\":\"erased-";
     static const char  from[] = "\",\"source\":\"" ES_TOMBSTONE_SOURCE "\"";
-    static const char  mark[] = ES_TOMBSTONE_DIGEST;
 
     if (text == NULL || len < sizeof(begin)
         || memcmp(text, begin, sizeof(begin) - 1) != 0)
@@ -46,11 +40,29 @@ es_digest_tombstone(const char *text, size_t len,
     }
 
     source = memmem(text, len, from, sizeof(from) - 1);
-    p = memmem(text, len, mark, sizeof(mark) - 1);
 
-    if (source == NULL || p == NULL
-        || memchr(text + sizeof(begin) - 1, '"', len - sizeof(begin) + 1)
-           != source
+    return source != NULL
+           && memchr(text + sizeof(begin) - 1, '"', len - sizeof(begin) + 1)
+              == source;
+}
+
+
+/* False: the text is no tombstone with a digest. */
+
+static bool
+es_digest_tombstone(const char *text, size_t len,
+    uint8_t digest[ES_CHAIN_LEN])
+{
+    char         byte[3], *end;
+    size_t       i;
+    const char  *p;
+
+    static const char  mark[] = ES_TOMBSTONE_DIGEST;
+
+    p = es_digest_erased(text, len)
+        ? memmem(text, len, mark, sizeof(mark) - 1) : NULL;
+
+    if (p == NULL
         || (size_t) (text + len - p) < sizeof(mark) + 2 * ES_CHAIN_LEN)
     {
         return false;

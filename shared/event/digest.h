@@ -33,6 +33,9 @@ void es_digest_event(const char *text, size_t len,
 #define ES_TOMBSTONE_SOURCE  "/eventsync/erased"
 #define ES_TOMBSTONE_DIGEST  ",\"erased\":true,\"digest\":\""
 
+/* True: the text of an event is that of a tombstone. */
+bool es_digest_erased(const char *text, size_t len);
+
 /* Computes the digest of one event, or takes that of a tombstone. */
 void es_digest_sent(const char *text, size_t len,
     uint8_t digest[ES_CHAIN_LEN]);

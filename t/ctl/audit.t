@@ -31,7 +31,7 @@ my %none = (
         'partner list', 'partner show', 'tail', 'type export',
         'type list', 'type show',
         'verify' ],
-    'the log says who published' => [ 'import', 'publish' ],
+    'the log says who published' => [ 'import', 'mirror', 'publish' ],
     'makes or moves files of a store' => [ 'compact', 'init', 'restore',
         'store rights' ],
     'plays a partner' => [ 'lab', 'listen', 'verify-integration',

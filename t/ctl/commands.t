@@ -29,7 +29,7 @@ sub ctl_json { decode_json($t->ctl_ok(@_)) }
 # calling it
 
 like($t->ctl_ok('--version'), qr/^eventsyncctl \d/, 'version');
-like($t->ctl_ok('--help'), qr/publish, tail, export, import\n.*listen, verify/s, 'help');
+like($t->ctl_ok('--help'), qr/publish, tail, export, import, mirror\n.*listen, verify/s, 'help');
 like($t->ctl_ok('feed', 'create', '--help'), qr/--retain-age/,
     'help of a command');
 fails(2, 'no command', 'nothing to do');

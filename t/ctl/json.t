@@ -176,6 +176,12 @@ sub events {
         'a copy');
     $t->ctl_ok('feed', 'remove', 'copy');
 
+    my $staging = $t->testdir . '/staging';
+    $t->ctl_ok("--store=$staging", @$_) for [qw(init --plain-secrets)],
+        [qw(store mark staging)], [qw(feed create orders)];
+    is(json('mirror', ['copied', 'duplicates', 'erased'], 'orders', "--to=$staging",
+        '--fields=["/id"]')->{copied}, 4, 'a mirror');
+
     json('feed publishers', ['first', 'partner'], 'orders');
     is(json('checkpoint set', ['partner', 'cursor'], qw(acme orders billing),
         $cursor)->{cursor}, $cursor, 'a checkpoint');
