@@ -37,7 +37,7 @@ place($t, @$_) for [qw(lib /var/lib/eventsync)], [qw(log /var/log)],
     [qw(run /run)], [qw(modules /usr/lib/nginx/modules)],
     [qw(letsencrypt /etc/letsencrypt)], [qw(www /var/www/html)],
     [qw(keys /etc/eventsync)], [qw(nginxlib /var/lib/nginx)],
-    [qw(bin /usr/local/sbin)];
+    [qw(bin /usr/local/sbin)], [qw(staging /var/lib/eventsync-staging)];
 make_path('/var/log/nginx', '/etc/letsencrypt/live/events.example',
     '/run/eventsync');
 must('install', $t->build . '/ngx_http_eventsync_module.so',
@@ -61,6 +61,7 @@ my %place = (
     'partners.conf'     => 'snippets/eventsync-partners.conf',
     'internal.conf'     => 'sites-available/eventsync-internal',
     'tls.conf'          => 'sites-available/eventsync-tls',
+    'environments.conf' => 'sites-available/eventsync-environments',
     'behind-proxy.conf' => 'sites-available/eventsync-behind-proxy');
 for my $recipe (sort keys %place) {
     my $text = slurp("docs/recipes/$recipe");
@@ -98,8 +99,23 @@ sub nginx_t {
 
 $t->{store} = '/var/lib/eventsync';
 $t->store_init->feed('orders');
-nginx_t("$_ alone", $_) for qw(internal tls behind-proxy);
-nginx_t('all of them', qw(internal tls behind-proxy));
+my @blocks = slurp('docs/recipes.md') =~ /^## A staging system.*?(?=^## )/ms
+    ? $& =~ /^```sh\n(.*?)^```$/msg : ();
+is(scalar @blocks, 4, 'the page has the commands of a staging system');
+
+# Runs a block of commands of the page, and returns what it prints.
+sub page_runs {
+    my ($block) = @_;
+    $t->write_file('block', "cd $dir\nPATH=/usr/local/sbin:\$PATH\n$block");
+    my $said = `sh -e $dir/block 2>&1`;
+    is($? >> 8, 0, 'the commands of the page') or diag($said);
+    return $said;
+}
+my ($staging) = page_runs($blocks[0]) =~ /\b(est_[a-z2-7]+_[a-z2-7]+)$/m;
+ok($staging, '... make a key for the staging system');
+my @sites = qw(internal tls behind-proxy environments);
+nginx_t("$_ alone", $_) for @sites;
+nginx_t('all of them', @sites);
 
 my $key = $t->partner_key('acme', feeds => 'orders', publish => 'orders');
 my $recv = $t->receiver(200);
@@ -308,6 +324,52 @@ my @failed = map { proxied('10.1.0.1', '203.0.113.30', 'esk_wrong') } 1 .. 62;
 is($failed[0], 401, 'a client with a wrong key');
 is($failed[-1], 429, '... is refused in the end');
 is(proxied('10.1.0.1', '203.0.113.31', 'esk_wrong'), 401, '... alone');
+
+###############################################################################
+# environments.conf: two stores, two kinds of keys, one catalogue, a canary
+
+# The status of a poll, and its body.
+sub at {
+    my ($port, $version, $key) = @_;
+    my $answer = curl("http://10.1.0.5:$port/$version/feeds/orders/events?from=oldest",
+        '-H', "Authorization: Bearer $key");
+    return wantarray ? @$answer{qw(status body)} : $answer->{status};
+}
+is(at(8083, 'v1', $key), 200, 'a real key on the real system');
+is(at(8084, 'v1', $staging), 200, 'a key for trials on the staging system');
+is(at(8083, 'v1', $staging), 401, '... and on the real one');
+is(at(8084, 'v1', $key), 401, 'a real key on the staging system');
+
+is(curl(@socket, "http://localhost$events", @auth, '-H',
+    'Content-Type: application/cloudevents+json', '-d', $t->event(id => 'masked',
+    data => { id => 7, mail => 'canary' }))->{status}, 201, 'a real event');
+like(page_runs($blocks[1]), qr/^copied \d+ events; 0 were/m, '... is mirrored');
+my ($mirrored) = grep { $_->{id} eq 'masked' }
+    @{ decode_json((at(8084, 'v1', $staging))[1])->{events} };
+is_deeply($mirrored->{data}, { id => 7 }, '... without personal data');
+ok($mirrored->{mirrored}, '... and marked');
+
+$t->write_file('order.json', '{"type":"object"}');
+like(page_runs($blocks[2]), qr/^would register 1 version;.*^registered 1 version;/ms,
+    'the catalogue is promoted');
+is($t->ctl_ok(qw(type show order.paid 1.0.0)), '{"type":"object"}', '... as it is');
+$t->ctl_ok({ stdin => '{"type":"object"}' }, qw(type register order.paid 1.1.0));
+my $refused = `cd $dir; sed 's/1\\.0\\.0/1.2.0/; s/object/array/' catalogue.ndjson | /usr/local/sbin/eventsyncctl --store=/var/lib/eventsync type promote 2>&1`;
+is($? >> 8, 1, 'a version that breaks the real one is refused');
+like($refused, qr/"order\.paid" 1\.2\.0.*breaks what version 1\.1\.0 accepts/, '... with the place');
+
+my $other = $t->partner_key('bolt', feeds => 'orders');
+my @canary = split /^/, $blocks[3];
+is(at(8083, 'v2', $key), 404, 'before the flag, the canary is for nobody');
+is(at(8084, 'v2', $staging), 200, '... except on the staging system');
+page_runs($canary[0]);
+is(at(8083, 'v2', $key), 200, 'a partner with the flag');
+is(at(8083, 'v2', $other), 404, '... and one without');
+page_runs($canary[1]);
+is(at(8083, 'v2', $key), 200, '... which a percentage takes from nobody');
+page_runs($canary[2]);
+is(at(8083, 'v2', $other), 200, 'and in the end all have it');
+
 is($t->stop_dispatcher, 0, 'the dispatcher stops');
 my $nginx_ends = sub {
     must('/usr/sbin/nginx -s quit 2>/dev/null');
