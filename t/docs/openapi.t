@@ -10,6 +10,7 @@ use strict;
 
 use JSON::PP;
 use POSIX qw(strftime);
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 use lib 't/lib';
@@ -108,6 +109,19 @@ sub prepare {
     mkdir $t->testdir . '/gone';
     $t->write_file('gone/format', slurp($t->store . '/format'));
 
+    # An event of it was erased.
+    $t->write_file('secrets', encode_base64('k' x 32));
+    chmod 0600, $t->testdir . '/secrets';
+    store_of('erased', sub {
+        my @keys = '--key-file=' . $t->testdir . '/secrets';
+        $t->feed('orders');
+        $t->{erased} = $t->partner_key('acme', feeds => '*', publish => '*',
+            scopes => 'publish');
+        $t->ctl_ok({ stdin => $t->event(id => 'gone', source => '/gone', subject => 'gone') },
+            'publish', 'orders');
+        $t->ctl_ok('erase', '--subject=gone', '--expect=1', @keys);
+    });
+
     # It is full very soon.
     store_of('tiny', sub {
         my $format = slurp("$_[0]/format");
@@ -183,6 +197,12 @@ http {
         location /v1/ { $all }
     }
     server {
+        listen 127.0.0.1:%%PORT_4%%;
+        eventsync_store %%TESTDIR%%/erased;
+        eventsync_key_file %%TESTDIR%%/secrets;
+        location /v1/ { $all }
+    }
+    server {
         listen 127.0.0.1:%%PORT_3%%;
         eventsync_store %%TESTDIR%%/tiny;
         location /v1/ { $all }
@@ -219,6 +239,7 @@ sub types_seen {
             replayEvents resendEvent sendTestEvent simulateFailure skipEvent cancelEvents
             discardDeadLetters createSession) ],
         'invalid-event' => ['publishEvents'], conflict => ['publishEvents'],
+        erased => ['publishEvents'],
         'in-use' => ['rotateSecret'], 'not-standing' => ['skipEvent'],
         'count-mismatch' => [ qw(cancelEvents discardDeadLetters) ],
         unverified => ['sendTestEvent'], 'checkpoint-behind' => ['putCheckpoint'],
@@ -413,6 +434,8 @@ sub publishing {
 
     ask(400, POST => $events, body => { %$event, id => '' });
     ask(409, POST => $events, body => { %$event, data => [2] });
+    ask(409, POST => $events, body => { %$event, id => 'gone', source => '/gone' },
+        port => 4, key => $t->{erased});
     ask(413, POST => $events, body => { %$event, id => 'p3', data => 'x' x 63000 });
 }
 
