@@ -4,12 +4,11 @@
  * "store rights": gives the files of a store to the groups of its processes.
  */
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/file.h"
 #include "ctl.h"
 #include "rights.h"
 
@@ -20,29 +19,6 @@
 static const char  *const ctl_rights_parts[CTL_RIGHTS_PARTS] = {
     "publish", "manage", "ack", "pages", "delivery"
 };
-
-
-/* A user or group by its number; false: the text is no number. */
-
-static bool
-ctl_rights_number(const char *text, uint32_t *id)
-{
-    char           *end;
-    unsigned long   n;
-
-    errno = 0;
-    n = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0
-        || n >= UINT32_MAX)
-    {
-        return false;
-    }
-
-    *id = (uint32_t) n;
-
-    return true;
-}
 
 
 /* Without a name, the group is named after the group of all: "eventsync-NAME".
@@ -60,7 +36,7 @@ ctl_rights_group(const char *option, const char *name, const char *all,
         name = made;
     }
 
-    if (ctl_rights_number(name, gid)) {
+    if (es_file_owner(name, gid)) {
         return CTL_OK;
     }
 
@@ -81,7 +57,7 @@ ctl_rights_user(const char *name, uid_t *uid)
 {
     struct passwd  *user;
 
-    if (ctl_rights_number(name, uid)) {
+    if (es_file_owner(name, uid)) {
         return CTL_OK;
     }
 

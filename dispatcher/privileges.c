@@ -8,10 +8,11 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #include "log.h"
 #include "privileges.h"
@@ -27,29 +28,6 @@ typedef struct {
 } esd_identity_t;
 
 
-/* An id of which no call takes the number to mean "none". */
-
-static bool
-esd_privileges_number(const char *text, unsigned *id)
-{
-    char           *end;
-    unsigned long   n;
-
-    errno = 0;
-    n = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0
-        || n >= UINT32_MAX)
-    {
-        return false;
-    }
-
-    *id = (unsigned) n;
-
-    return true;
-}
-
-
 static bool
 esd_privileges_group(esd_identity_t *id)
 {
@@ -63,7 +41,7 @@ esd_privileges_group(esd_identity_t *id)
         return true;
     }
 
-    if (esd_privileges_number(id->group, &number)) {
+    if (es_file_owner(id->group, &number)) {
         id->gid = number;
         return true;
     }
@@ -82,7 +60,7 @@ esd_privileges_user(esd_identity_t *id)
 
     user = getpwnam(id->user);
 
-    if (user == NULL && esd_privileges_number(id->user, &number)) {
+    if (user == NULL && es_file_owner(id->user, &number)) {
         user = getpwuid(number);
         id->uid = number;
 

@@ -255,3 +255,24 @@ es_file_open(const char *path, int flags, unsigned share, int *out)
 
     return err == 0 ? ES_OK : es_refused(err, "make", path);
 }
+
+
+bool
+es_file_owner(const char *text, uint32_t *id)
+{
+    char           *end;
+    unsigned long   n;
+
+    errno = 0;
+    n = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0
+        || n >= UINT32_MAX)
+    {
+        return false;
+    }
+
+    *id = (uint32_t) n;
+
+    return true;
+}

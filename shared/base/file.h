@@ -42,4 +42,8 @@ mode_t es_file_mode(mode_t dir, unsigned share);
    the system does not allow it, the group stays the maker's. */
 void es_file_share(int fd, const char *path, unsigned share);
 
+/* Parses the number of a user or group.  False: it is no number, or one that
+   calls take to mean "none". */
+bool es_file_owner(const char *text, uint32_t *id);
+
 #endif /* ES_FILE_H */
