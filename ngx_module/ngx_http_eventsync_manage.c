@@ -34,7 +34,9 @@ typedef struct {
     es_manage_t                       manage;
     es_manage_result_t                managed;
     es_problem_t                      problem;
-    const char                       *config;     /* its digest */
+    const char                       *config;     /* its digest; NULL: the
+                                                     task only reads, and must
+                                                     not wait for writers */
 } ngx_http_eventsync_managing_t;
 
 
@@ -107,7 +109,8 @@ ngx_http_eventsync_manage(ngx_http_eventsync_ctx_t *ctx)
     ngx_http_eventsync_managing_t  *m;
 
     m = ctx->task->data;
-    m->config = ctx->worker->config;
+    m->config = (ctx->request->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+                ? NULL : ctx->worker->config;
     m->manage.partner = ngx_http_eventsync_str(&ctx->partner_name);
     m->manage.key = ctx->key.id;
     m->manage.reads = ngx_http_eventsync_has(ctx, ES_SCOPE_READ);
@@ -203,7 +206,9 @@ ngx_http_eventsync_manage_run(ngx_http_eventsync_task_t *task)
 {
     ngx_http_eventsync_managing_t  *m = task->data;
 
-    (void) es_configured(task->es, m->config);
+    if (m->config) {
+        (void) es_configured(task->es, m->config);
+    }
 
     task->rc = es_manage(task->es, &m->manage, &m->managed, &m->problem);
     task->out = m->managed.out;

@@ -143,9 +143,12 @@ changed('a parameter', 0, location => "$location\neventsync_max_event 1m;");
 changed('a place', 0, location => $location, http => 'eventsync_max_event 1m;');
 my $now = changed('another one', 0, location => "$location\neventsync_sse on;");
 $t->http(GET => '/v1/endpoints', { authorization => "Bearer $key" });
-is_deeply([ configures() ], [$config, $now], 'a change has one entry');
-$t->http(GET => '/v1/endpoints', { authorization => "Bearer $key" });
-is_deeply([ configures() ], [$config, $now], '... once');
+is_deeply([ configures() ], [$config], 'what only reads waits for no writer');
+for ('a change has one entry', '... once') {
+    $t->http(POST => '/v1/endpoints', { authorization => "Bearer $key",
+        'content-type' => 'application/json' }, '{}');
+    is_deeply([ configures() ], [$config, $now], $_);
+}
 
 # What is refused leaves none.
 $before = () = entries();
