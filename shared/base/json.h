@@ -66,10 +66,6 @@ es_rc_t es_json_item(es_json_t *json, bool first, es_json_value_t *value);
 es_rc_t es_json_key(es_json_t *json, bool first, es_json_value_t *name);
 es_rc_t es_json_element(es_json_t *json, bool first);
 
-/* Returns the next byte at or after `p` that has a meaning in a string or is no
-   ASCII: a '"', a '\\', a control character, or part of a UTF-8 sequence. */
-const char *es_json_special(const char *p, const char *end);
-
 /* Writes the decoded inside of a string value to `out`, which has room for
    value->text.len bytes.  Returns the end of what it wrote. */
 char *es_json_decode(const es_json_value_t *value, char *out);

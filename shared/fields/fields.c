@@ -9,6 +9,7 @@
  */
 
 #include "base/json.h"
+#include "base/json_scan.h"
 #include "event/attribute.h"
 #include "fields/fields.h"
 #include "fields/fields_impl.h"
@@ -72,6 +73,103 @@ es_fields_byte(es_fields_walk_t *walk, char c)
 }
 
 
+/*
+ * As es_json_key() and es_json_value(), quicker for what most producers write:
+ * names and strings without escapes, in ASCII, and no white space between.
+ */
+
+static inline es_rc_t
+es_fields_key(es_fields_walk_t *walk, bool first, es_json_value_t *name)
+{
+    const char  *p, *q, *end;
+
+    p = walk->json.pos;
+    end = walk->json.end;
+
+    if (!first && p < end && *p == ',') {
+        p++;
+
+    } else if (!first) {
+        return es_json_key(&walk->json, first, name);
+    }
+
+    if (p < end && *p == '"') {
+        q = es_json_plain(p + 1, end);
+
+        if (end - q > 2 && *q == '"' && q[1] == ':'
+            && (unsigned char) q[2] > ' ')
+        {
+            name->type = ES_JSON_STRING;
+            name->escaped = false;
+            name->text.data = p;
+            name->text.len = (size_t) (q + 1 - p);
+            walk->json.pos = q + 2;
+
+            return ES_OK;
+        }
+    }
+
+    return es_json_key(&walk->json, first, name);
+}
+
+
+static inline es_rc_t
+es_fields_scan(es_fields_walk_t *walk, es_json_value_t *value)
+{
+    const char  *p, *q, *end;
+
+    p = walk->json.pos;
+    end = walk->json.end;
+
+    if (p < end && *p == '"') {
+        q = es_json_plain(p + 1, end);
+
+        if (q < end && *q == '"') {
+            value->type = ES_JSON_STRING;
+            value->escaped = false;
+            value->text.data = p;
+            value->text.len = (size_t) (q + 1 - p);
+            walk->json.pos = q + 1;
+
+            return ES_OK;
+        }
+    }
+
+    return es_json_value(&walk->json, value);
+}
+
+
+/* Most names have few bytes, which are compared without a call. */
+
+static inline bool
+es_fields_same(es_str_t a, es_str_t b)
+{
+    size_t    i;
+    uint64_t  x, y;
+
+    if (a.len != b.len) {
+        return false;
+    }
+
+    for (i = 0; a.len - i >= sizeof(x); i += sizeof(x)) {
+        memcpy(&x, a.data + i, sizeof(x));
+        memcpy(&y, b.data + i, sizeof(y));
+
+        if (x != y) {
+            return false;
+        }
+    }
+
+    for ( ; i < a.len; i++) {
+        if (a.data[i] != b.data[i]) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 /* Returns the state of a member with a decoded name. */
 
 static uint32_t
@@ -86,10 +184,7 @@ es_fields_named(const es_fields_t *fields, const es_fields_state_t *state,
 
     if (state->n <= ES_FIELDS_FEW) {
         for (i = 0; i < state->n; i++) {
-            if (edges[i].token.len == name.len
-                && (name.len == 0 || edges[i].token.data[0] == name.data[0])
-                && es_fields_order(name, edges[i].token) == 0)
-            {
+            if (es_fields_same(edges[i].token, name)) {
                 return edges[i].to;
             }
         }
@@ -177,7 +272,7 @@ es_fields_part(es_fields_walk_t *walk, uint32_t state,
     es_json_value_t  value;
 
     if (state == ES_FIELDS_NOTHING) {
-        return es_json_value(&walk->json, &value);
+        return es_fields_scan(walk, &value);
     }
 
     mark = walk->out->len;
@@ -188,7 +283,7 @@ es_fields_part(es_fields_walk_t *walk, uint32_t state,
 
     if (state == ES_FIELDS_ALL) {
         from = lead.len > 0 ? lead.data : walk->json.pos;
-        rc = es_json_value(&walk->json, &value);
+        rc = es_fields_scan(walk, &value);
 
         if (rc == ES_OK) {
             es_fields_put(walk, from, walk->json.pos);
@@ -246,7 +341,7 @@ es_fields_object(es_fields_walk_t *walk, const es_fields_state_t *state,
     es_fields_byte(walk, '{');
 
     for (first = true; rc == ES_OK; first = false) {
-        rc = es_json_key(&walk->json, first, &name);
+        rc = es_fields_key(walk, first, &name);
 
         if (rc == ES_OK) {
             to = es_fields_member(walk->fields, state, &name);
@@ -391,7 +486,7 @@ es_fields_value(es_fields_walk_t *walk, uint32_t number,
     n = 0;
 
     if (number == ES_FIELDS_ALL || (c != '{' && c != '[')) {
-        rc = es_json_value(&walk->json, &value);
+        rc = es_fields_scan(walk, &value);
         *shown = state->whole;
 
         if (rc == ES_OK && *shown) {
@@ -498,7 +593,7 @@ es_fields_top(es_fields_walk_t *walk, const es_json_value_t *name, unsigned *n)
         return es_fields_data(walk, lead, true, n);
     }
 
-    rc = es_json_value(&walk->json, &value);
+    rc = es_fields_scan(walk, &value);
 
     if (rc != ES_OK || !es_fields_attribute(walk, text)) {
         return rc;
@@ -568,7 +663,7 @@ es_fields_head(es_fields_walk_t *walk)
         }
 
         p += order[i].lead.len;
-        q = es_json_special(p, end);
+        q = es_json_plain(p, end);
 
         if (q == end || *q != '"') {
             break;
