@@ -165,7 +165,9 @@ sub one_round {
     my %recorded = map { $_ => 1 } recorded();
     my $before = $recv->count;
 
-    $t->run_dispatcher;
+    # All may be done already, and a signal ends what has no handler yet.
+    $proc = $t->run_dispatcher;
+    wait_for(sub { $proc->stderr =~ /eventsync-dispatcher \S+ on "/ }, 30);
     wait_for(\&settled, 30) or push @faults, 'not done after a restart';
     $rc = $t->stop_dispatcher;
     push @faults, "exit $rc after a restart" if $rc;
