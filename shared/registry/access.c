@@ -296,6 +296,25 @@ es_access_current(es_store_t *store, MDB_txn *txn,
 }
 
 
+/* A new entry of the present state.  NULL: no memory. */
+
+static es_access_entry_t *
+es_access_entry(const es_access_t *access)
+{
+    es_access_entry_t  *entry;
+
+    entry = calloc(1, sizeof(es_access_entry_t));
+
+    if (entry != NULL) {
+        entry->refs = 1;
+        entry->same = access->same;
+        entry->pool.block = ES_ACCESS_BLOCK;
+    }
+
+    return entry;
+}
+
+
 /* Reads a record into a slot.  The text of the name ends with a NUL. */
 typedef es_rc_t (*es_access_read_fn)(es_access_t *access, MDB_txn *txn,
     es_str_t name, es_access_entry_t **slot);
@@ -328,14 +347,10 @@ es_access_read(es_access_t *access, MDB_txn *txn, es_str_t name,
         return ES_OK;
     }
 
-    entry = calloc(1, sizeof(es_access_entry_t));
+    entry = es_access_entry(access);
     if (entry == NULL) {
         return ES_NOMEM;
     }
-
-    entry->refs = 1;
-    entry->same = access->same;
-    entry->pool.block = ES_ACCESS_BLOCK;
 
     rc = es_access_decode(access->store, txn, id, &text, entry);
 
@@ -367,14 +382,10 @@ es_access_read_partner(es_access_t *access, MDB_txn *txn, es_str_t name,
         return rc;
     }
 
-    entry = calloc(1, sizeof(es_access_entry_t));
+    entry = es_access_entry(access);
     if (entry == NULL) {
         return ES_NOMEM;
     }
-
-    entry->refs = 1;
-    entry->same = access->same;
-    entry->pool.block = ES_ACCESS_BLOCK;
     entry->key.partner = &entry->partner;
     entry->key.scopes = ES_SCOPE_READ | ES_SCOPE_PUBLISH | ES_SCOPE_ACK
                         | ES_SCOPE_MANAGE | ES_SCOPE_ADMIN;

@@ -8,8 +8,6 @@
  */
 
 #include <jansson.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -19,21 +17,6 @@
 static const char  *const  es_data_use_members[] = {
     "purpose", "feeds", "retention_days", "expires", NULL
 };
-
-
-static bool
-es_data_use_known(const char *name)
-{
-    size_t  i;
-
-    for (i = 0; es_data_use_members[i] != NULL; i++) {
-        if (strcmp(name, es_data_use_members[i]) == 0) {
-            return true;
-        }
-    }
-
-    return false;
-}
 
 
 static es_rc_t
@@ -102,7 +85,6 @@ es_data_use_covers(es_record_t *r, const es_partner_t *partner)
 es_rc_t
 es_take_data_use(es_record_t *r, es_partner_t *out)
 {
-    char         inner[32];                /* a name of a member */
     json_t      *object, *value;
     es_rc_t      rc;
     const char  *name;
@@ -118,7 +100,7 @@ es_take_data_use(es_record_t *r, es_partner_t *out)
     }
 
     json_object_foreach(object, name, value) {
-        if (!es_data_use_known(name)) {
+        if (!es_member_listed(es_data_use_members, name)) {
             return es_fault(r, "/data_use", "must have \"purpose\", "
                             "\"feeds\" and \"expires\", and may have only "
                             "\"retention_days\" besides");
@@ -129,9 +111,7 @@ es_take_data_use(es_record_t *r, es_partner_t *out)
     rc = es_data_use_read(&record, &out->data_use);
 
     if (rc == ES_INVALID && r->problem != NULL) {
-        (void) snprintf(inner, sizeof(inner), "%.31s", r->problem->pointer);
-        (void) snprintf(r->problem->pointer, sizeof(r->problem->pointer),
-                        "/data_use%s", inner);
+        es_member_within(r->problem, "data_use");
     }
 
     return rc == ES_OK ? es_data_use_covers(r, out) : rc;

@@ -5,7 +5,6 @@
  * with which the dispatcher gets access tokens.
  */
 
-#include <stdio.h>
 #include <strings.h>
 
 #include "keys/keyring.h"
@@ -78,33 +77,6 @@ es_take_oauth_members(es_record_t *r, json_t *oauth, es_oauth_t *out)
 }
 
 
-static bool
-es_oauth_known(const char *name)
-{
-    size_t  i;
-
-    for (i = 0; es_oauth_members[i] != NULL; i++) {
-        if (strcmp(name, es_oauth_members[i]) == 0) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-/* Puts "/oauth" before the pointer to a member of it. */
-
-static void
-es_oauth_point(char *pointer, size_t size)
-{
-    char  inner[32];           /* a name of a member */
-
-    (void) snprintf(inner, sizeof(inner), "%.31s", pointer);
-    (void) snprintf(pointer, size, "/oauth%s", inner);
-}
-
-
 es_rc_t
 es_take_oauth(es_record_t *r, es_endpoint_t *out)
 {
@@ -122,7 +94,7 @@ es_take_oauth(es_record_t *r, es_endpoint_t *out)
     }
 
     json_object_foreach(oauth, name, value) {
-        if (!es_oauth_known(name)) {
+        if (!es_member_listed(es_oauth_members, name)) {
             return es_fault(r, "/oauth", "must have \"token_url\", "
                             "\"client_id\" and \"client_secret\", and may "
                             "have only \"scope\" and \"audience\" besides");
@@ -139,7 +111,7 @@ es_take_oauth(es_record_t *r, es_endpoint_t *out)
     rc = es_take_oauth_members(r, oauth, &out->oauth);
 
     if (rc == ES_INVALID && r->problem != NULL) {
-        es_oauth_point(r->problem->pointer, sizeof(r->problem->pointer));
+        es_member_within(r->problem, "oauth");
     }
 
     return rc;

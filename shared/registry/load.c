@@ -626,7 +626,8 @@ es_endpoint_disabled(const es_endpoint_t *endpoint)
 bool
 es_endpoint_allows(const es_endpoint_t *endpoint, es_str_t feed)
 {
-    return !es_endpoint_disabled(endpoint) && es_endpoint_lists(endpoint, feed);
+    return !es_endpoint_disabled(endpoint)
+           && es_endpoint_lists(endpoint, feed);
 }
 
 

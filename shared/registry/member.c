@@ -293,3 +293,27 @@ es_digest_parse(es_str_t text, uint8_t out[ES_DIGEST_LEN])
 
     return true;
 }
+
+
+bool
+es_member_listed(const char *const *list, const char *name)
+{
+    for ( ; *list != NULL; list++) {
+        if (strcmp(*list, name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+void
+es_member_within(es_problem_t *problem, const char *name)
+{
+    char  inner[32];           /* a name of a member */
+
+    (void) snprintf(inner, sizeof(inner), "%.31s", problem->pointer);
+    (void) snprintf(problem->pointer, sizeof(problem->pointer), "/%s%s", name,
+                    inner);
+}

@@ -41,6 +41,12 @@ es_rc_t es_nomem(es_record_t *r);
 const char *es_item_pointer(const char *pointer, size_t i,
     char out[ES_POINTER_MAX]);
 
+/* True if a list of names, which ends with NULL, has this one. */
+bool es_member_listed(const char *const *list, const char *name);
+
+/* Puts "/NAME" before the pointer to a member of that member. */
+void es_member_within(es_problem_t *problem, const char *name);
+
 /* Read a value that is not a member of the record itself. */
 es_rc_t es_word(es_record_t *r, const char *pointer, const json_t *value,
     const es_word_t *words, unsigned *out);

@@ -60,30 +60,17 @@ static const es_word_t  es_schema_modes[] = {
 
 
 static bool
-es_listed(const char *const *list, const char *name)
-{
-    for ( ; *list != NULL; list++) {
-        if (strcmp(*list, name) == 0) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-static bool
 es_member_known(es_kind_t kind, const char *name)
 {
     switch (kind) {
     case ES_KIND_PARTNER:
-        return es_listed(es_partner_members, name);
+        return es_member_listed(es_partner_members, name);
     case ES_KIND_KEY:
-        return es_listed(es_key_members, name);
+        return es_member_listed(es_key_members, name);
     case ES_KIND_ENDPOINT:
         return es_endpoint_member(name) != NULL;
     case ES_KIND_FEED:
-        return es_listed(es_feed_members, name);
+        return es_member_listed(es_feed_members, name);
     case ES_KIND_FLAG:
         return strcmp(name, "partners") == 0;
     }
@@ -108,7 +95,7 @@ es_record_members(es_kind_t kind, json_t *object, es_problem_t *problem)
         es_pointer_add(pointer, sizeof(pointer), es_str(name));
 
         return es_problem_set(problem, ES_INVALID, -1, pointer,
-                              es_listed(es_library_members, name)
+                              es_member_listed(es_library_members, name)
                               ? "\"%.64s\" is read-only: set by the server"
                               : "unknown member \"%.64s\"", name);
     }
@@ -170,7 +157,7 @@ es_limit_decode(es_record_t *r, es_policy_t policy, json_t *limit,
     }
 
     json_object_foreach(limit, name, value) {
-        if (!es_listed(policy == ES_POLICY_WAITS ? gauge : rate, name)) {
+        if (!es_member_listed(policy == ES_POLICY_WAITS ? gauge : rate, name)) {
             es_pointer_add(pointer, sizeof(pointer), es_str(name));
             return es_fault(r, pointer, "is not a member of a limit");
         }
