@@ -145,6 +145,8 @@ static const ctl_option_row_t  ctl_feed_rows[] = {
       "default", CTL_FREE },
     { "retain-age", "DURATION", "keep an event for so long, at most 30d; 0: "
       "no limit, the default", CTL_FREE },
+    { "pack", "on|off|LEVEL", "pack the history of the feed, with a level of "
+      "zstd from 1 to 19; default: on, which is level 1", CTL_FREE },
     { "schema", "off|warn|enforce", "what happens to events that do not match "
       "their schemas; default: off", CTL_FREE },
     { "fresh-within", "DURATION", "promise that events reach partners within "

@@ -216,6 +216,12 @@ int ctl_feed_reset(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_trim(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_retime(ctl_t *ctl, int argc, char **argv);
 
+/* ---- feed_pack.c ---- */
+
+/* Reads the value of "--pack", see log/feed_pack.h.  CTL_USAGE with a
+   message. */
+int ctl_pack_level(const char *text, unsigned *level);
+
 int ctl_type_register(ctl_t *ctl, int argc, char **argv);
 int ctl_type_change(ctl_t *ctl, int argc, char **argv);
 int ctl_type_list(ctl_t *ctl, int argc, char **argv);

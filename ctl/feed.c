@@ -18,6 +18,7 @@
 #include "checkpoint/checkpoint.h"
 #include "ctl.h"
 #include "log/feed.h"
+#include "log/feed_pack.h"
 #include "log/store_clock.h"
 #include "object.h"
 #include "read/retention.h"
@@ -28,11 +29,14 @@ typedef struct {
     const char  *count;
     const char  *bytes;
     const char  *age;
+    const char  *pack;
     const char  *schema;           /* these two are kept in the registry */
     const char  *fresh;
-} ctl_retention_t;
+} ctl_feed_text_t;
 
 static int ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed);
+static int ctl_feed_settings(ctl_t *ctl, const char *name,
+    es_feed_options_t *options);
 static int ctl_feed_result(ctl_t *ctl, const char *name, int rc);
 
 
@@ -60,7 +64,7 @@ ctl_feed_failed(const char *name, es_rc_t rc)
 /* Leaves the member of `options` unchanged where no option is given. */
 
 static int
-ctl_feed_retention(const ctl_retention_t *text, es_feed_options_t *options)
+ctl_feed_options(const ctl_feed_text_t *text, es_feed_options_t *options)
 {
     int       rc;
     uint32_t  ms;
@@ -90,17 +94,18 @@ ctl_feed_retention(const ctl_retention_t *text, es_feed_options_t *options)
         options->retain_ms = ms;
     }
 
-    return CTL_OK;
+    return text->pack ? ctl_pack_level(text->pack, &options->pack) : CTL_OK;
 }
 
 
 static int
-ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
+ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_feed_text_t *text)
 {
     const ctl_option_t  options[] = {
         { "retain-count", &text->count },
         { "retain-bytes", &text->bytes },
         { "retain-age", &text->age },
+        { "pack", &text->pack },
         { "schema", &text->schema },
         { "fresh-within", &text->fresh },
         { NULL, NULL }
@@ -111,7 +116,7 @@ ctl_feed_args(ctl_t *ctl, int *argc, char **argv, ctl_retention_t *text)
 
 
 static bool
-ctl_feed_rules(const ctl_retention_t *text)
+ctl_feed_rules(const ctl_feed_text_t *text)
 {
     return text->schema != NULL || text->fresh != NULL;
 }
@@ -120,7 +125,7 @@ ctl_feed_rules(const ctl_retention_t *text)
 /* Only a rule needs the registry open for writing. */
 
 static int
-ctl_feed_open(ctl_t *ctl, const ctl_retention_t *text)
+ctl_feed_open(ctl_t *ctl, const ctl_feed_text_t *text)
 {
     uint32_t  ms;
 
@@ -149,7 +154,7 @@ ctl_feed_open(ctl_t *ctl, const ctl_retention_t *text)
 /* Stores the rule of the feed, which is a record of the registry. */
 
 static int
-ctl_feed_rule(ctl_t *ctl, const char *name, const ctl_retention_t *text)
+ctl_feed_rule(ctl_t *ctl, const char *name, const ctl_feed_text_t *text)
 {
     es_buf_t  buf = { 0 };
     json_t   *object;
@@ -192,13 +197,13 @@ ctl_feed_create(ctl_t *ctl, int argc, char **argv)
 {
     int                rc;
     es_rc_t            es;
-    ctl_retention_t    text = { 0 };
-    es_feed_options_t  options = { 0 };
+    ctl_feed_text_t    text = { 0 };
+    es_feed_options_t  options = { .pack = ES_PACK_LEVEL };
 
     rc = ctl_feed_args(ctl, &argc, argv, &text);
 
     if (rc == CTL_OK) {
-        rc = ctl_feed_retention(&text, &options);
+        rc = ctl_feed_options(&text, &options);
     }
 
     if (rc == CTL_OK) {
@@ -223,8 +228,7 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
 {
     int                rc;
     es_rc_t            es;
-    es_feed_t          feed;
-    ctl_retention_t    text = { 0 };
+    ctl_feed_text_t    text = { 0 };
     es_feed_options_t  options;
 
     rc = ctl_feed_args(ctl, &argc, argv, &text);
@@ -234,24 +238,20 @@ ctl_feed_change(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_feed_load(ctl, argv[0], &feed);
+        rc = ctl_feed_settings(ctl, argv[0], &options);
     }
 
     if (rc != CTL_OK) {
         return rc;
     }
 
-    options.retain_count = feed.retain_count;
-    options.retain_bytes = feed.retain_bytes;
-    options.retain_ms = feed.retain_ms;
-
-    rc = ctl_feed_retention(&text, &options);
+    rc = ctl_feed_options(&text, &options);
     if (rc != CTL_OK) {
         return rc;
     }
 
     if (text.count == NULL && text.bytes == NULL && text.age == NULL
-        && !ctl_feed_rules(&text))
+        && text.pack == NULL && !ctl_feed_rules(&text))
     {
         ctl_note("no option was given: the feed stays as it is");
     }
@@ -275,6 +275,34 @@ ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed)
 
     if (es == ES_OK) {
         es = es_feed_get(txn, es_str(name), feed);
+        es_txn_end(txn);
+    }
+
+    return es == ES_OK ? CTL_OK : ctl_feed_failed(name, es);
+}
+
+
+/* The feed's settings as they are. */
+
+static int
+ctl_feed_settings(ctl_t *ctl, const char *name, es_feed_options_t *options)
+{
+    es_rc_t    es;
+    es_txn_t  *txn;
+    es_feed_t  feed;
+
+    es = es_txn_begin(ctl->store, &txn);
+
+    if (es == ES_OK) {
+        es = es_feed_get(txn, es_str(name), &feed);
+
+        if (es == ES_OK) {
+            options->retain_count = feed.retain_count;
+            options->retain_bytes = feed.retain_bytes;
+            options->retain_ms = feed.retain_ms;
+            es = es_feed_pack_get(txn, feed.number, &options->pack);
+        }
+
         es_txn_end(txn);
     }
 
@@ -309,6 +337,7 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
     char      oldest[ES_CURSOR_MAX], latest[ES_CURSOR_MAX];
     char      created[ES_TIME_LEN];
     json_t   *json, *rule;
+    unsigned  pack;
     uint32_t  ms;
     es_buf_t  buf = { 0 };
 
@@ -326,6 +355,10 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
                      "retain_bytes", (json_int_t) feed->retain_bytes,
                      "retain_ms", (json_int_t) feed->retain_ms,
                      "created", json_stringn(created, ES_TIME_LEN));
+
+    if (es_feed_pack_get(txn, feed->number, &pack) == ES_OK) {
+        (void) json_object_set_new(json, "pack_level", json_integer(pack));
+    }
 
     (void) json_object_set_new(json, "schema", json_string("off"));
     (void) json_object_set_new(json, "fresh_within_ms", json_integer(0));

@@ -17,6 +17,7 @@
 #include "log/ended_epochs.h"
 #include "log/feed.h"
 #include "log/feed_audit.h"
+#include "log/feed_pack.h"
 #include "log/feed_record.h"
 #include "log/store_clock.h"
 #include "log/subject.h"
@@ -211,6 +212,7 @@ es_feed_create_txn(MDB_txn *txn, void *ctx)
 {
     es_rc_t              rc;
     uint64_t             number;
+    unsigned             pack;
     es_feed_t           *feed;
     es_feed_update_t    *u = ctx;
     es_clock_verdict_t   clock;
@@ -247,14 +249,21 @@ es_feed_create_txn(MDB_txn *txn, void *ctx)
     feed->oldest = 1;
     feed->created_ms = clock.time_ms;
 
+    pack = ES_PACK_OFF;
+
     if (u->options != NULL) {
+        pack = u->options->pack;
         feed->retain_count = u->options->retain_count;
         feed->retain_bytes = u->options->retain_bytes;
         feed->retain_ms = u->options->retain_ms;
     }
 
     rc = es_feed_audit(u->store, txn, u->name, "create", NULL,
-                       es_feed_audit_limits(feed));
+                       es_feed_audit_settings(feed, pack));
+
+    if (rc == ES_OK) {
+        rc = es_feed_pack_save(u->store, txn, feed->number, pack);
+    }
 
     return rc == ES_OK ? es_feed_save(u->store, txn, feed) : rc;
 }
@@ -265,21 +274,32 @@ es_feed_change_txn(MDB_txn *txn, void *ctx)
 {
     json_t            *before;
     es_rc_t            rc;
+    unsigned           pack;
     es_feed_update_t  *u = ctx;
 
     rc = es_feed_load(u->store, txn, u->name, &u->feed);
+
+    if (rc == ES_OK) {
+        rc = es_feed_pack_load(u->store, txn, u->feed.number, &pack);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
 
-    before = es_feed_audit_limits(&u->feed);
+    before = es_feed_audit_settings(&u->feed, pack);
 
     u->feed.retain_count = u->options->retain_count;
     u->feed.retain_bytes = u->options->retain_bytes;
     u->feed.retain_ms = u->options->retain_ms;
 
     rc = es_feed_audit(u->store, txn, u->name, "change", before,
-                       es_feed_audit_limits(&u->feed));
+                       es_feed_audit_settings(&u->feed, u->options->pack));
+
+    if (rc == ES_OK) {
+        rc = es_feed_pack_save(u->store, txn, u->feed.number,
+                               u->options->pack);
+    }
 
     return rc == ES_OK ? es_feed_save(u->store, txn, &u->feed) : rc;
 }
@@ -585,6 +605,10 @@ es_feed_remove_txn(MDB_txn *txn, void *ctx)
     }
 
     rc = es_feed_end_audit(u, txn);
+
+    if (rc == ES_OK) {
+        rc = es_feed_pack_save(u->store, txn, u->feed.number, ES_PACK_OFF);
+    }
 
     if (rc == ES_OK) {
         rc = es_ended_epoch_put(u->store, txn, &u->feed, true);

@@ -47,11 +47,12 @@ typedef struct {
                                                      rest is not set */
 } es_feed_t;
 
-/* Settings of a feed, chosen when it is created; 0: no limit. */
+/* Settings of a feed; 0: no limit, not packed. */
 typedef struct {
     uint64_t  retain_count;
     uint64_t  retain_bytes;
     int64_t   retain_ms;
+    unsigned  pack;               /* the level of zstd, see feed_pack.h */
 } es_feed_options_t;
 
 /* Reads a feed within a read transaction.  ES_NOT_FOUND. */

@@ -25,12 +25,13 @@ es_feed_audit(es_store_t *store, MDB_txn *txn, es_str_t feed,
 
 
 json_t *
-es_feed_audit_limits(const es_feed_t *feed)
+es_feed_audit_settings(const es_feed_t *feed, unsigned pack)
 {
-    return json_pack("{s:I, s:I, s:I}",
+    return json_pack("{s:I, s:I, s:I, s:I}",
                      "retain_count", (json_int_t) feed->retain_count,
                      "retain_bytes", (json_int_t) feed->retain_bytes,
-                     "retain_ms", (json_int_t) feed->retain_ms);
+                     "retain_ms", (json_int_t) feed->retain_ms,
+                     "pack_level", (json_int_t) pack);
 }
 
 

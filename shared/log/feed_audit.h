@@ -17,9 +17,9 @@
 es_rc_t es_feed_audit(es_store_t *store, MDB_txn *txn, es_str_t feed,
     const char *action, json_t *before, json_t *after);
 
-/* What the feed keeps, and its epoch and sequences; new references, or NULL
-   without memory. */
-json_t *es_feed_audit_limits(const es_feed_t *feed);
+/* What the feed keeps and how it is packed (feed_pack.h), and its epoch and
+   sequences; new references, or NULL without memory. */
+json_t *es_feed_audit_settings(const es_feed_t *feed, unsigned pack);
 json_t *es_feed_audit_extent(const es_feed_t *feed);
 
 /*

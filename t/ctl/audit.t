@@ -94,6 +94,10 @@ sub chains_begin {
 sub commands {
     one('feed create', 'create feed orders', 'orders', '--retain-age=1h');
     one('feed change', 'change feed orders', 'orders', '--retain-age=2h');
+    one('feed change', 'change feed orders', 'orders', '--pack=off');
+    my ($change) = reverse entries();
+    is("$change->{before}{pack_level} $change->{after}{pack_level}", '1 0',
+        'the level of packing before and after');
     one('type register', 'create type a.b 1.0.0', { stdin => '{}' }, 'a.b',
         '1.0.0');
     one('type promote', 'create type b.c 1.0.0', { stdin =>

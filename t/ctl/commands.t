@@ -63,7 +63,12 @@ fails(2, "\"--fresh-within=$_\" is not a duration of at most 1 day", "a bad prom
     'feed', 'create', 'x', "--fresh-within=$_") for qw(soon 25h -1s);
 fails(2, '"--fresh-within=soon" is not a duration', 'nor a bad change', 'feed', 'change',
     'orders', '--fresh-within=soon', '--retain-count=7');
+fails(2, "\"--pack=$_\" is not on, off or a level from 1 to 19", "a bad level: $_",
+    'feed', 'create', 'x', "--pack=$_") for qw(0 20 1x yes 100 -1 01);
+fails(2, '"--pack=max" is not', 'nor a bad change', 'feed', 'change', 'orders',
+    '--pack=max', '--retain-count=7');
 my $feed = ctl_json('feed', 'show', 'orders');
+is($feed->{pack_level}, 1, 'the history of a new feed is packed');
 is($feed->{fresh_within_ms}, 0, 'a feed promises nothing');
 is($feed->{retain_count}, 5, 'its retention is as asked');
 is($feed->{page_size}, 100, 'a page has 100 events');
@@ -72,6 +77,19 @@ $t->ctl_ok('feed', 'change', 'orders', '--retain-count=0',
     '--retain-age=1h30m');
 $feed = ctl_json('feed', 'show', 'orders');
 is("$feed->{retain_count} $feed->{retain_ms}", '0 5400000', 'it is changed');
+is($feed->{pack_level}, 1, 'but for how it is packed');
+for (['7', 7], ['off', 0], ['on', 1], ['19', 19], ['1', 1]) {
+    my ($pack, $level) = @$_;
+    $t->ctl_ok('feed', 'change', 'orders', "--pack=$pack");
+    $feed = ctl_json('feed', 'show', 'orders');
+    is($feed->{pack_level}, $level, "--pack=$pack");
+}
+is("$feed->{retain_count} $feed->{retain_ms}", '0 5400000', 'the limits stay');
+$t->ctl_ok(qw(feed create plain --pack=off));
+is(ctl_json(qw(feed show plain))->{pack_level}, 0, 'a feed that is not packed');
+$t->ctl_ok(qw(feed change plain --retain-count=5));
+is(ctl_json(qw(feed show plain))->{pack_level}, 0, 'stays so');
+$t->ctl_ok(qw(feed remove plain));
 $t->ctl_ok('feed', 'change', 'orders', '--fresh-within=1500ms', '--schema=warn');
 $t->ctl_ok('feed', 'change', 'orders', '--schema=off');
 is(ctl_json('feed', 'show', 'orders')->{fresh_within_ms}, 1500,

@@ -276,7 +276,7 @@ test_trim(es_store_t *store)
     es_feed_t            feed, again;
     es_deletion_cause_t  why;
     es_cursor_t          cursor;
-    es_feed_options_t    options = { 1000, 0, 0 };
+    es_feed_options_t    options = { .retain_count = 1000 };
 
     (void) es_feed_change(store, es_str("a"), &options);
 
