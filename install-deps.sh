@@ -40,7 +40,7 @@ fi
 node=yes
 for group in "$@"; do
     case $group in
-    bench) packages="$packages wrk libnginx-mod-nchan" ;;
+    bench) packages="$packages wrk libnginx-mod-nchan nats-server redis-server" ;;
     lint)  packages="$packages clang-tidy cppcheck" ;;
     fuzz)  packages="$packages clang libclang-rt-dev" ;;
     debian) packages="$packages debootstrap" ;;
@@ -105,7 +105,7 @@ trap 'exit 1' INT TERM HUP
 
 case " $missing $simulate" in
 *--simulate) ;;
-*" nginx "*|*" varnish "*|*" prometheus "*)
+*" nginx "*|*" varnish "*|*" prometheus "*|*" nats-server "*|*" redis-server "*)
     if [ ! -e "$policy" ]; then
         made_policy=yes
         printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null

@@ -6,14 +6,51 @@
  *
  *   grow --store D --feed F --events N [--batch 1000] [--size 120]
  *        [--types 10] [--variants 1] [--subjects 1000] [--prefix grow]
+ *        [--orders SEED]
  *
  * The types and subjects are used in turn; --size is the length of the text in
  * the data.  With --variants N, every second type becomes N types with a common
- * prefix.
+ * prefix.  With --orders the events are those of orders.h instead, and only
+ * the first four options count.
  */
 
 #include "bench.h"
 #include "eventsync.h"
+#include "orders.h"
+
+static es_batch_t *
+start_batch(const char *feed)
+{
+    es_str_t     name = { feed, strlen(feed) };
+    es_batch_t  *batch = es_batch_create(name, NULL);
+
+    if (batch == NULL) {
+        bench_die("out of memory");
+    }
+    return batch;
+}
+
+static void
+add(es_batch_t *batch, const char *json, int len)
+{
+    es_problem_t  problem;
+
+    if (es_batch_add(batch, json, (size_t) len, &problem) != ES_OK) {
+        bench_die("%s: %s", problem.pointer, problem.detail);
+    }
+}
+
+static es_batch_t *
+order_batch(const char *feed, orders_t *orders, unsigned long n)
+{
+    char         json[1024];
+    es_batch_t  *batch = start_batch(feed);
+
+    while (n-- > 0) {
+        add(batch, json, orders_print(orders, json, sizeof(json)));
+    }
+    return batch;
+}
 
 static es_batch_t *
 make_batch(const char *feed, const char *prefix, const char *payload,
@@ -22,15 +59,9 @@ make_batch(const char *feed, const char *prefix, const char *payload,
 {
     int            len;
     char           json[4096], variant[32];
-    es_str_t       name = { feed, strlen(feed) };
-    es_batch_t    *batch;
-    es_problem_t   problem;
+    es_batch_t    *batch = start_batch(feed);
     unsigned long  i;
 
-    batch = es_batch_create(name, NULL);
-    if (batch == NULL) {
-        bench_die("out of memory");
-    }
     for (i = first; i < first + n; i++) {
         variant[0] = '\0';
         if (variants > 1 && i % types % 2 == 0) {
@@ -41,9 +72,7 @@ make_batch(const char *feed, const char *prefix, const char *payload,
                        "\"type\":\"bench.type%lu%s\",\"subject\":\"item/%lu\","
                        "\"data\":{\"n\":%lu,\"text\":\"%s\"}}",
                        prefix, i, i % types, variant, i % subjects, i, payload);
-        if (es_batch_add(batch, json, (size_t) len, &problem) != ES_OK) {
-            bench_die("%s: %s", problem.pointer, problem.detail);
-        }
+        add(batch, json, len);
     }
     return batch;
 }
@@ -53,6 +82,7 @@ main(int argc, char **argv)
 {
     char           *payload;
     uint64_t        began, ns;
+    orders_t        orders = { 0 };
     es_store_t     *store;
     es_batch_t     *batch;
     const char     *feed, *prefix;
@@ -67,6 +97,7 @@ main(int argc, char **argv)
     types = (unsigned long) bench_arg_n(argc, argv, "--types", "10");
     variants = (unsigned long) bench_arg_n(argc, argv, "--variants", "1");
     subjects = (unsigned long) bench_arg_n(argc, argv, "--subjects", "1000");
+    orders.state = (uint64_t) bench_arg_n(argc, argv, "--orders", "0");
     if (size > 3000 || per_batch == 0 || types == 0 || variants == 0
         || subjects == 0)
     {
@@ -84,8 +115,10 @@ main(int argc, char **argv)
     began = bench_now_ns();
     for (i = 0; i < events; i += n) {
         n = events - i < per_batch ? events - i : per_batch;
-        batch = make_batch(feed, prefix, payload, i, n, types, variants,
-                           subjects);
+        batch = orders.state != 0
+                ? order_batch(feed, &orders, n)
+                : make_batch(feed, prefix, payload, i, n, types, variants,
+                             subjects);
         es_publish(store, &batch, 1);
         if (es_batch_rc(batch) != ES_OK) {
             bench_die("publish: %s", es_strerror(es_batch_rc(batch)));
