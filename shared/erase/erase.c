@@ -17,9 +17,12 @@
 #include "log/chunk.h"
 #include "log/erased.h"
 #include "log/feed.h"
+#include "log/feed_pack.h"
 #include "log/feed_record.h"
+#include "log/packed.h"
 #include "log/store_clock.h"
 #include "log/subject.h"
+#include "log/unpacked.h"
 #include "store/env.h"
 #include "store/store.h"
 #include "store/txn.h"
@@ -46,6 +49,7 @@ typedef struct {
     bool               which[ES_CHUNK_COUNT];      /* become tombstones */
     bool               unlinked[ES_CHUNK_COUNT];
     es_buf_t           out;
+    es_buf_t           packed;
 
     uint64_t           done[ES_ERASE_EVENTS];      /* sequences */
     unsigned           ndone;
@@ -130,6 +134,30 @@ es_erase_bytes(es_eraser_t *e, const es_chunk_t *after)
 }
 
 
+/* Packs the chunk with its marks again, if it was packed. */
+
+static es_rc_t
+es_erase_pack(es_eraser_t *e, es_chunk_t *after)
+{
+    es_rc_t   rc;
+    unsigned  level;
+
+    if (e->chunk.commits == NULL) {
+        return ES_OK;
+    }
+
+    rc = es_feed_pack_level(e->store, e->txn, e->feed.number, &level);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    after->commits = e->chunk.commits;
+    e->packed.len = 0;
+
+    return es_packed_encode(e->feed.number, after, 1, level, &e->packed);
+}
+
+
 /* Writes the chunk with its marks. */
 
 static es_rc_t
@@ -167,11 +195,19 @@ es_erase_flush(es_eraser_t *e)
         rc = es_chunk_decode(e->feed.number, name, &value, true, &after);
     }
 
+    if (rc == ES_OK) {
+        rc = es_erase_pack(e, &after);
+    }
+
     if (rc != ES_OK) {
         return rc;
     }
 
     es_erase_bytes(e, &after);
+
+    if (after.commits != NULL) {
+        value = (MDB_val) { e->packed.len, e->packed.data };
+    }
 
     return es_env_rc(mdb_put(e->txn, es_env_dbi(e->store->log, ES_LOG_EVENTS),
                              &key, &value, 0));
@@ -543,6 +579,7 @@ es_erase(es_store_t *store, const es_erase_t *what)
 
     es_buf_free(&e->copy);
     es_buf_free(&e->out);
+    es_buf_free(&e->packed);
     free(e);
 
     return rc;
@@ -578,6 +615,8 @@ es_erase_find_slice(es_txn_t *txn, const es_erase_t *what,
     /* The oldest chunk has events before the oldest one of the feed. */
 
     for (n = 0; n < ES_ERASE_FIND && *at != 0; n++) {
+        es_unpacked_forget();
+
         rc = es_chunk_seek(txn->events, feed->number, *at, false, &chunk);
         if (rc != ES_OK) {
             return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;

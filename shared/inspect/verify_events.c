@@ -15,6 +15,7 @@
 #include "log/feed_record.h"
 #include "log/id_index_fill.h"
 #include "log/subject.h"
+#include "log/unpacked.h"
 #include "registry/registry.h"
 #include "store/env.h"
 #include "store/store.h"
@@ -87,7 +88,7 @@ es_verify_text(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
     entry = &chunk->entries[i];
     sequence = chunk->head->first + i;
 
-    if (es_event_hash(text.data, text.len) != entry->hash) {
+    if (!es_chunk_intact(chunk, i, text)) {
         es_verify_fault(v, "event %llu does not match its hash",
                         (unsigned long long) sequence);
         return;
@@ -268,13 +269,34 @@ es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
    is a token of an external issuer. */
 
 static bool
-es_verify_known(const es_verify_ctx_t *v, const es_chunk_head_t *head)
+es_verify_known(const es_verify_ctx_t *v, es_commit_of_t commit)
 {
-    if (head->partner == 0) {
-        return head->key <= ES_PUBLISHER_DISPATCHER;
+    if (commit.partner == 0) {
+        return commit.key <= ES_PUBLISHER_DISPATCHER;
     }
 
-    return head->partner <= v->partners && head->key <= v->keys;
+    return commit.partner <= v->partners && commit.key <= v->keys;
+}
+
+
+/* Returns the first commit of a publisher that is not known.  False: all are
+   known. */
+
+static bool
+es_verify_unknown(const es_verify_ctx_t *v, const es_chunk_t *chunk,
+    es_commit_of_t *commit)
+{
+    uint32_t  i;
+
+    for (i = 0; i < (chunk->commits == NULL ? 1 : chunk->head->count); i++) {
+        *commit = es_chunk_commit(chunk, i);
+
+        if (!es_verify_known(v, *commit)) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -283,9 +305,10 @@ es_verify_known(const es_verify_ctx_t *v, const es_chunk_head_t *head)
 static es_rc_t
 es_verify_publisher(es_verify_ctx_t *v, const es_chunk_t *chunk)
 {
-    es_rc_t  rc;
+    es_rc_t         rc;
+    es_commit_of_t  commit;
 
-    if (es_verify_known(v, chunk->head)) {
+    if (!es_verify_unknown(v, chunk, &commit)) {
         return ES_OK;
     }
 
@@ -295,12 +318,12 @@ es_verify_publisher(es_verify_ctx_t *v, const es_chunk_t *chunk)
         rc = es_registry_last_number(v->store, ES_KIND_KEY, &v->keys);
     }
 
-    if (rc == ES_OK && !es_verify_known(v, chunk->head)) {
+    if (rc == ES_OK && es_verify_unknown(v, chunk, &commit)) {
         es_verify_fault(v, "the record of events %llu to %llu names a "
                         "publisher that there never was: key %u of partner %u",
                         (unsigned long long) chunk->head->first,
-                        (unsigned long long) chunk->last, chunk->head->key,
-                        chunk->head->partner);
+                        (unsigned long long) chunk->last, commit.key,
+                        commit.partner);
     }
 
     return rc;
@@ -335,8 +358,9 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
     uint32_t  i;
     uint64_t  hashes[ES_CHUNK_COUNT];
 
-    if (es_chunk_hash(v->feed.number, chunk->last, chunk->head, chunk->size)
-        != chunk->head->hash)
+    if (chunk->commits == NULL
+        && es_chunk_hash(v->feed.number, chunk->last, chunk->head, chunk->size)
+           != chunk->head->hash)
     {
         es_verify_fault(v, "the record of events %llu to %llu does not match "
                         "its hash", (unsigned long long) chunk->head->first,
@@ -348,7 +372,7 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
                         (unsigned long long) chunk->head->first);
     }
 
-    v->time_ms = chunk->head->time_ms;
+    v->time_ms = es_chunk_commit(chunk, chunk->head->count - 1U).time_ms;
     v->totals->chunks++;
     es_verify_erased(v, chunk);
 
@@ -404,6 +428,14 @@ es_verify_damaged(es_verify_ctx_t *v, MDB_cursor *events)
     {
         head = value.mv_data;
 
+        if (head->form == ES_CHUNK_PACKED && key.mv_size == ES_EVENT_KEY_LEN) {
+            es_verify_fault(v, "the packed record of events %llu to %llu is "
+                            "damaged", (unsigned long long) v->position + 1,
+                            (unsigned long long)
+                                es_event_key_last(key.mv_data));
+            return;
+        }
+
         if (head->form != ES_CHUNK_PLAIN) {
             es_verify_fault(v, "the record of event %llu has the form %u, "
                             "which this program does not know",
@@ -426,6 +458,7 @@ es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
     es_chunk_t  chunk;
 
     for (n = 0; n < ES_VERIFY_CHUNKS && v->position < v->feed.last; n++) {
+        es_unpacked_forget();
 
         rc = es_chunk_seek(events, v->feed.number, v->position + 1, false,
                            &chunk);

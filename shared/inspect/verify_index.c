@@ -11,6 +11,7 @@
 #include "inspect/verify_internal.h"
 #include "log/chunk.h"
 #include "log/subject.h"
+#include "log/unpacked.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -27,6 +28,8 @@ es_verify_entry(es_verify_ctx_t *v, MDB_cursor *events, const uint8_t *key,
     uint32_t    i, feed;
     uint64_t    sequence;
     es_chunk_t  chunk;
+
+    es_unpacked_forget();
 
     feed = es_event_key_feed(key);
     sequence = es_bytype_sequence(value);
@@ -129,6 +132,8 @@ es_verify_head(es_verify_ctx_t *v, MDB_cursor *events, const MDB_val *key,
     es_chunk_t         chunk;
     es_subject_t       subject;
     const es_entry_t  *entry;
+
+    es_unpacked_forget();
 
     feed = es_event_key_feed(key->mv_data);
 

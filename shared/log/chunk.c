@@ -13,15 +13,11 @@
 #include <xxhash.h>
 
 #include "base/hash.h"
-#include "event/cursor.h"
 #include "log/chunk.h"
+#include "log/packed.h"
 #include "store/env.h"
 #include "store/store.h"
 
-#define ES_MID_SEQUENCE  ",\"sequence\":\""
-#define ES_MID_CURSOR    "\",\"cursor\":\""
-#define ES_MID_PREV      "\",\"prevcursor\":\""
-#define ES_SEQUENCE_LEN  20
 #define ES_CACHE_LINE      64
 #define ES_CHUNK_PREFETCH  512     /* bytes; the processor prefetches the
                                       rest itself */
@@ -249,21 +245,19 @@ es_ident_in(uint64_t ident, uint32_t feed)
 }
 
 
-es_rc_t
-es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
+static es_rc_t
+es_chunk_plain(uint32_t feed, const uint8_t *key, const MDB_val *value,
     bool whole, es_chunk_t *chunk)
 {
     const es_chunk_head_t  *head;
-
-    if (value->mv_size < sizeof(es_chunk_head_t)) {
-        return ES_CORRUPT;
-    }
 
     head = value->mv_data;
 
     chunk->head = head;
     chunk->size = value->mv_size;
     chunk->last = es_event_key_last(key);
+    chunk->commits = NULL;
+    chunk->epoch = NULL;
 
     if (head->form != ES_CHUNK_PLAIN
         || head->count == 0
@@ -291,6 +285,112 @@ es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
     }
 
     return ES_OK;
+}
+
+
+static bool
+es_chunk_packed(const MDB_val *value)
+{
+    const es_chunk_head_t  *head;
+
+    head = value->mv_data;
+
+    return head->form == ES_CHUNK_PACKED;
+}
+
+
+es_rc_t
+es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
+    bool whole, es_chunk_t *chunk)
+{
+    if (value->mv_size < sizeof(es_chunk_head_t)) {
+        return ES_CORRUPT;
+    }
+
+    return es_chunk_packed(value)
+           ? es_packed_decode(feed, es_event_key_last(key), value, chunk)
+           : es_chunk_plain(feed, key, value, whole, chunk);
+}
+
+
+es_rc_t
+es_chunk_look(uint32_t feed, const uint8_t *key, const MDB_val *value,
+    es_chunk_t *chunk)
+{
+    if (value->mv_size < sizeof(es_chunk_head_t)) {
+        return ES_CORRUPT;
+    }
+
+    if (!es_chunk_packed(value)) {
+        return es_chunk_plain(feed, key, value, false, chunk);
+    }
+
+    memset(chunk, 0, sizeof(es_chunk_t));
+    chunk->head = value->mv_data;
+    chunk->size = value->mv_size;
+    chunk->last = es_event_key_last(key);
+
+    return es_packed_check(value, chunk->last);
+}
+
+
+es_rc_t
+es_chunk_open(uint32_t feed, es_chunk_t *chunk)
+{
+    MDB_val  value = { chunk->size, (void *) (uintptr_t) chunk->head };
+
+    return chunk->entries != NULL
+           ? ES_OK : es_packed_decode(feed, chunk->last, &value, chunk);
+}
+
+
+es_rc_t
+es_chunk_links_of(const es_chunk_t *chunk, uint32_t i, es_links_t *links)
+{
+    const es_entry_t  *entry;
+
+    if (chunk->entries == NULL) {
+        return es_packed_links(chunk->head, chunk->head->first + i, links);
+    }
+
+    entry = &chunk->entries[i];
+    links->nth = entry->subject_nth;
+    links->prev = entry->subject_prev;
+    links->jump = entry->subject_jump;
+
+    return ES_OK;
+}
+
+
+uint32_t
+es_chunk_since(const es_chunk_t *chunk, int64_t time_ms)
+{
+    uint32_t  low, high, middle;
+
+    if (chunk->commits == NULL) {
+        return chunk->head->time_ms < time_ms ? chunk->head->count : 0;
+    }
+
+    for (low = 0, high = chunk->head->count; low < high; ) {
+        middle = (low + high) / 2;
+
+        if (chunk->commits[middle].time_ms < time_ms) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    return low;
+}
+
+
+bool
+es_chunk_intact(const es_chunk_t *chunk, uint32_t i, es_str_t text)
+{
+    return chunk->commits != NULL
+           || es_event_hash(text.data, text.len) == chunk->entries[i].hash;
 }
 
 
@@ -336,6 +436,10 @@ es_chunk_prefetch_text(const es_chunk_t *chunk, uint64_t sequence)
 {
     size_t    start, len;
     uint32_t  i;
+
+    if (chunk->entries == NULL) {
+        return;
+    }
 
     i = (uint32_t) (sequence - chunk->head->first);
     start = i == 0 ? 0 : chunk->entries[i - 1].end + 1;
@@ -418,6 +522,23 @@ es_chunk_published(const es_chunk_t *chunk, uint32_t i, size_t *len,
 
     *len = erased->len;
     memcpy(digest, erased->digest, ES_CHAIN_LEN);
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_chunk_erased_record(const es_chunk_t *chunk, uint32_t i,
+    es_erased_t *erased)
+{
+    const es_erased_t  *stored;
+
+    stored = es_chunk_erased(chunk, i);
+    if (stored == NULL) {
+        return ES_CORRUPT;
+    }
+
+    *erased = *stored;
 
     return ES_OK;
 }
@@ -519,90 +640,6 @@ es_chunk_next(MDB_cursor *cursor, uint32_t feed, bool whole, es_chunk_t *chunk)
     return rc == ES_OK ? es_chunk_decode(feed, key.mv_data, &value, whole,
                                          chunk)
                        : rc;
-}
-
-
-/* Uses the logarithm, because a filtered page calls this hundreds of times. */
-
-static size_t
-es_digits_count(uint64_t v)
-{
-    unsigned  n;
-
-    static const uint64_t  powers[] = {
-        UINT64_C(1), UINT64_C(10), UINT64_C(100), UINT64_C(1000),
-        UINT64_C(10000), UINT64_C(100000), UINT64_C(1000000),
-        UINT64_C(10000000), UINT64_C(100000000), UINT64_C(1000000000),
-        UINT64_C(10000000000), UINT64_C(100000000000),
-        UINT64_C(1000000000000), UINT64_C(10000000000000),
-        UINT64_C(100000000000000), UINT64_C(1000000000000000),
-        UINT64_C(10000000000000000), UINT64_C(100000000000000000),
-        UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)
-    };
-
-    /* 1233 / 4096 is about log10(2) */
-
-    n = (64 - (unsigned) __builtin_clzll(v | 1)) * 1233 >> 12;
-
-    return n + (v >= powers[n] || v == 0);
-}
-
-
-size_t
-es_cursor_len(const char *epoch, uint64_t sequence)
-{
-    return strlen(epoch) + 1 + es_digits_count(sequence);
-}
-
-
-size_t
-es_mid_len(size_t cursor, size_t prev)
-{
-    return sizeof(ES_MID_SEQUENCE) - 1 + ES_SEQUENCE_LEN
-           + sizeof(ES_MID_CURSOR) - 1 + cursor
-           + sizeof(ES_MID_PREV) - 1 + prev + 1;
-}
-
-
-static char *
-es_mid_lit(char *out, const char *text, size_t len)
-{
-    memcpy(out, text, len);
-
-    return out + len;
-}
-
-
-char *
-es_mid_print(const char *epoch, const char *before, uint64_t sequence,
-    char *out)
-{
-    int       i;
-    char     *p;
-    uint64_t  v;
-
-    p = es_mid_lit(out, ES_MID_SEQUENCE, sizeof(ES_MID_SEQUENCE) - 1);
-
-    for (i = ES_SEQUENCE_LEN - 1, v = sequence; i >= 0; i--, v /= 10) {
-        p[i] = (char) ('0' + v % 10);
-    }
-
-    p = es_mid_lit(p + ES_SEQUENCE_LEN, ES_MID_CURSOR,
-                   sizeof(ES_MID_CURSOR) - 1);
-    p += es_cursor_print(epoch, sequence, p);
-    p = es_mid_lit(p, ES_MID_PREV, sizeof(ES_MID_PREV) - 1);
-    p += es_cursor_print(before, sequence - 1, p);
-    *p++ = '"';
-
-    return p;
-}
-
-
-size_t
-es_mid_cursor(void)
-{
-    return sizeof(ES_MID_SEQUENCE) - 1 + ES_SEQUENCE_LEN
-           + sizeof(ES_MID_CURSOR) - 1;
 }
 
 

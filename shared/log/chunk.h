@@ -39,7 +39,8 @@
 #define ES_CHUNK_COUNT  100
 #define ES_CHUNK_BYTES  32768
 
-#define ES_CHUNK_PLAIN  0      /* the only form; a chunk of another is refused */
+#define ES_CHUNK_PLAIN   0     /* a chunk of another form is refused */
+#define ES_CHUNK_PACKED  1     /* packed.h */
 
 #define ES_ENTRY_ERASED  1
 
@@ -49,7 +50,7 @@ typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of all that follows, seeded by the key */
     uint64_t  first;           /* sequence of the first event */
     uint16_t  count;
-    uint8_t   form;            /* ES_CHUNK_PLAIN */
+    uint8_t   form;            /* ES_CHUNK_PLAIN, or ES_CHUNK_PACKED */
     uint8_t   nerased;
     uint32_t  body;            /* offset of the first event */
     int64_t   time_ms;         /* of the commit */
@@ -122,14 +123,37 @@ ES_STORED_AT(es_erased_t, digest, 4);
 #define ES_BYTYPE_KEY_LEN    8
 #define ES_BYTYPE_VALUE_LEN  8
 
-/* A chunk in the map or in memory, with checked bounds. */
+/* The commit of an event. */
+typedef struct {
+    int64_t   time_ms;
+    uint32_t  partner;
+    uint32_t  key;
+} es_commit_of_t;
+
+/* An event's links to others of its subject. */
+typedef struct {
+    uint64_t  nth;
+    uint64_t  prev;
+    uint64_t  jump;
+} es_links_t;
+
+/*
+ * A chunk in the map or in memory, with checked bounds.
+ *
+ * What was packed has the layout of a plain chunk in memory of this thread,
+ * with `commits` and `epoch`, and without the hashes of the events: the hash of
+ * the whole was checked.  That memory is valid as long as the thread has a
+ * transaction open (unpacked.h).
+ */
 typedef struct {
     const es_chunk_head_t  *head;
     const uint8_t          *types;     /* read by es_chunk_type() */
-    const es_entry_t       *entries;
+    const es_entry_t       *entries;   /* NULL: es_chunk_open() comes first */
     const char             *body;
     size_t                  size;      /* of the whole value */
     uint64_t                last;
+    const es_commit_of_t   *commits;   /* of each event; NULL: not packed */
+    const char             *epoch;     /* of the last event; NULL: not packed */
 } es_chunk_t;
 
 void es_event_key(uint32_t feed, uint64_t last, uint8_t key[ES_EVENT_KEY_LEN]);
@@ -166,10 +190,42 @@ uint64_t es_ident_hash(const es_store_t *store, const char *head,
     size_t ident_len);
 uint64_t es_ident_in(uint64_t ident, uint32_t feed);
 
-/* Decodes a chunk and checks its shape; with `whole` also its hash.  The
-   chunk points into `value`.  ES_CORRUPT. */
+/* Decodes a chunk and checks its shape; with `whole` also its hash.  A plain
+   chunk points into `value`, a packed one is unpacked.  ES_CORRUPT, ES_NOMEM. */
 es_rc_t es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
     bool whole, es_chunk_t *chunk);
+
+/*
+ * The same in two steps, for a reader of many chunks that may need only the
+ * links of some.  es_chunk_look() decodes a plain chunk, and of a packed one it
+ * sets `head`, `size` and `last` only.  es_chunk_open() unpacks such a chunk,
+ * and does nothing with others.
+ */
+es_rc_t es_chunk_look(uint32_t feed, const uint8_t *key, const MDB_val *value,
+    es_chunk_t *chunk);
+es_rc_t es_chunk_open(uint32_t feed, es_chunk_t *chunk);
+
+/* Returns the links of the i-th event, of a chunk that may not be open.
+   ES_CORRUPT. */
+es_rc_t es_chunk_links_of(const es_chunk_t *chunk, uint32_t i,
+    es_links_t *links);
+
+/* Returns the commit of the i-th event. */
+static inline es_commit_of_t
+es_chunk_commit(const es_chunk_t *chunk, uint32_t i)
+{
+    return chunk->commits != NULL
+           ? chunk->commits[i]
+           : (es_commit_of_t) { chunk->head->time_ms, chunk->head->partner,
+                                chunk->head->key };
+}
+
+/* Returns the index of the first event that was committed at `time_ms` or
+   later; the number of events: none was. */
+uint32_t es_chunk_since(const es_chunk_t *chunk, int64_t time_ms);
+
+/* True if the i-th event's text matches its hash. */
+bool es_chunk_intact(const es_chunk_t *chunk, uint32_t i, es_str_t text);
 
 /* Returns the number of the i-th event's type. */
 static inline uint32_t
@@ -201,6 +257,10 @@ es_rc_t es_chunk_text(const es_chunk_t *chunk, uint32_t i, es_str_t *text);
 es_rc_t es_chunk_published(const es_chunk_t *chunk, uint32_t i, size_t *len,
     uint8_t digest[ES_CHAIN_LEN]);
 
+/* Returns what is left of the i-th event, which is erased.  ES_CORRUPT. */
+es_rc_t es_chunk_erased_record(const es_chunk_t *chunk, uint32_t i,
+    es_erased_t *erased);
+
 /* Returns the bytes of the first `n` events as they were published. */
 uint64_t es_chunk_bytes(const es_chunk_t *chunk, uint32_t n);
 
@@ -211,7 +271,7 @@ uint64_t es_chunk_bytes(const es_chunk_t *chunk, uint32_t n);
 es_rc_t es_chunk_find(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
     MDB_val *key, MDB_val *value);
 
-/* The same, decoded. */
+/* The same, decoded.  See also es_chunk_decode(). */
 es_rc_t es_chunk_seek(MDB_cursor *cursor, uint32_t feed, uint64_t sequence,
     bool whole, es_chunk_t *chunk);
 
@@ -227,6 +287,11 @@ size_t es_cursor_len(const char *epoch, uint64_t sequence);
 /* Prints it; `epoch` is the event's and `before` that of the event before. */
 char *es_mid_print(const char *epoch, const char *before, uint64_t sequence,
     char *out);
+
+/* Prints that of the event after the one with `mid`.  All cursors in both are
+   of one epoch, those of both events have the length `cursor`, and so have
+   those of the events before. */
+char *es_mid_next(es_str_t mid, size_t cursor, char *out);
 
 /* Returns the offset of the cursor's value from the mid's start. */
 size_t es_mid_cursor(void);

@@ -414,9 +414,7 @@ es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
 }
 
 
-/* Removes a chunk's entries from the type index. */
-
-static es_rc_t
+es_rc_t
 es_feed_untype(es_store_t *store, MDB_txn *txn, uint32_t feed,
     const es_chunk_t *chunk)
 {

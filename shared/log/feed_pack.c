@@ -86,3 +86,19 @@ es_feed_pack_save(es_store_t *store, MDB_txn *txn, uint32_t feed,
 
     return rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
 }
+
+
+es_rc_t
+es_feed_pack_level(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    unsigned *level)
+{
+    es_rc_t  rc;
+
+    rc = es_feed_pack_load(store, txn, feed, level);
+
+    if (rc == ES_OK && *level == ES_PACK_OFF) {
+        *level = ES_PACK_LEVEL;
+    }
+
+    return rc;
+}

@@ -27,7 +27,12 @@
  */
 es_rc_t es_feed_pack_get(es_txn_t *txn, uint32_t feed, unsigned *level);
 
-/* The same within a write transaction of the log. */
+/* Returns the level at which a change packs a packed chunk again, also if the
+   feed is off now.  Within a write transaction of the log. */
+es_rc_t es_feed_pack_level(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    unsigned *level);
+
+/* The same as the first within a write transaction of the log. */
 es_rc_t es_feed_pack_load(es_store_t *store, MDB_txn *txn, uint32_t feed,
     unsigned *level);
 es_rc_t es_feed_pack_save(es_store_t *store, MDB_txn *txn, uint32_t feed,

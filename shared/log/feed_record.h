@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "event/cursor.h"
 #include "event/digest.h"
+#include "log/chunk.h"
 #include "log/feed.h"
 
 /* A feed's record in the database `feeds`.  Its earlier epochs follow, each as
@@ -62,6 +63,10 @@ es_rc_t es_feed_decode(const MDB_val *key, const MDB_val *val,
 es_rc_t es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name,
     es_feed_t *feed);
 es_rc_t es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed);
+
+/* Removes a chunk's entries from the type index. */
+es_rc_t es_feed_untype(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    const es_chunk_t *chunk);
 
 /* Deletes the events before `target`, which is at most last + 1, in at most
    `max` chunks, and moves the head in `feed`.  The caller saves `feed`. */

@@ -13,6 +13,7 @@
 #include "log/feed_record.h"
 #include "log/id_index.h"
 #include "log/id_index_fill.h"
+#include "log/unpacked.h"
 #include "store/env.h"
 #include "store/store.h"
 
@@ -203,6 +204,8 @@ es_id_index_fill(es_store_t *store, MDB_txn *txn)
         if (rc != ES_OK) {
             break;
         }
+
+        es_unpacked_forget();
     }
 
     mdb_cursor_close(cursor);

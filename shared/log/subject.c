@@ -17,9 +17,6 @@
 #include "store/store.h"
 #include "store/txn.h"
 
-#define es_found_entry(found)                                                 \
-    (&(found)->chunk.entries[(found)->sequence - (found)->chunk.head->first])
-
 #define ES_SUBJECT_WAY   128       /* steps, twice the binary logarithm of
                                       the most events */
 #define ES_SUBJECT_HEAD  440       /* bytes of a long subject before its hash */
@@ -293,14 +290,37 @@ es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,
 }
 
 
+/* Reads the event's links, which its chunk must have.  A loop of damaged links
+   would never end. */
+
+static es_rc_t
+es_subject_links(es_found_t *found)
+{
+    es_rc_t      rc;
+    es_links_t  *links;
+
+    if (found->chunk.head->first > found->sequence) {
+        return ES_CORRUPT;
+    }
+
+    links = &found->links;
+
+    rc = es_chunk_links_of(&found->chunk, (uint32_t) (found->sequence
+                                           - found->chunk.head->first), links);
+
+    return rc != ES_OK
+           || (links->prev < found->sequence && links->jump <= links->prev)
+           ? rc : ES_CORRUPT;
+}
+
+
 /* Finds the event's chunk.  ES_CORRUPT: no chunk of the feed has it. */
 
 static es_rc_t
 es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
 {
-    es_rc_t            rc;
-    MDB_val            key, value;
-    const es_entry_t  *links;
+    es_rc_t  rc;
+    MDB_val  key, value;
 
     rc = es_chunk_find(txn->events, feed->number, found->sequence, &key,
                        &value);
@@ -308,27 +328,11 @@ es_subject_chunk(es_txn_t *txn, const es_feed_t *feed, es_found_t *found)
     if (rc == ES_OK) {
         es_chunk_prefetch_entry(&key, &value, found->sequence);
 
-        rc = es_chunk_decode(feed->number, key.mv_data, &value, false,
-                             &found->chunk);
+        rc = es_chunk_look(feed->number, key.mv_data, &value, &found->chunk);
     }
 
-    if (rc == ES_NOT_FOUND
-        || (rc == ES_OK && found->chunk.head->first > found->sequence))
-    {
-        return ES_CORRUPT;
-    }
-
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    /* A loop of damaged links would never end. */
-
-    links = es_found_entry(found);
-
-    return links->subject_prev < found->sequence
-           && links->subject_jump <= links->subject_prev
-           ? ES_OK : ES_CORRUPT;
+    return rc == ES_OK ? es_subject_links(found)
+                       : rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
 }
 
 
@@ -347,21 +351,21 @@ es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
     uint64_t           nth;
     unsigned           n;
     es_found_t         way[ES_SUBJECT_WAY];
-    const es_entry_t  *links;
+    const es_links_t  *links;
 
     n = 0;
 
     while ((rc = es_subject_chunk(txn, feed, found)) == ES_OK) {
-        links = es_found_entry(found);
+        links = &found->links;
         (*looks)++;
 
         way[n < ES_SUBJECT_WAY ? n++ : ES_SUBJECT_WAY - 1] = *found;
 
-        if (links->subject_jump > after) {
-            found->sequence = links->subject_jump;
+        if (links->jump > after) {
+            found->sequence = links->jump;
 
-        } else if (links->subject_prev > after) {
-            found->sequence = links->subject_prev;
+        } else if (links->prev > after) {
+            found->sequence = links->prev;
 
         } else {
             break;
@@ -372,9 +376,9 @@ es_subject_back(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
         return rc;
     }
 
-    nth = es_found_entry(found)->subject_nth + ahead;
+    nth = found->links.nth + ahead;
 
-    while (n > 1 && es_found_entry(&way[n - 1])->subject_nth < nth) {
+    while (n > 1 && way[n - 1].links.nth < nth) {
         n--;
     }
 
@@ -393,25 +397,25 @@ es_subject_nth(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
 {
     es_rc_t            rc;
     es_found_t         jump;
-    const es_entry_t  *links;
+    const es_links_t  *links;
 
     rc = es_subject_chunk(txn, feed, found);
 
-    while (rc == ES_OK && es_found_entry(found)->subject_nth > nth) {
-        links = es_found_entry(found);
-        jump.sequence = links->subject_jump;
+    while (rc == ES_OK && found->links.nth > nth) {
+        links = &found->links;
+        jump.sequence = links->jump;
 
         if (jump.sequence > after) {
             rc = es_subject_chunk(txn, feed, &jump);
 
-            if (rc == ES_OK && es_found_entry(&jump)->subject_nth >= nth) {
+            if (rc == ES_OK && jump.links.nth >= nth) {
                 *found = jump;
                 continue;
             }
         }
 
         if (rc == ES_OK) {
-            found->sequence = links->subject_prev;
+            found->sequence = links->prev;
             rc = found->sequence > after ? es_subject_chunk(txn, feed, found)
                                          : ES_CORRUPT;
         }
@@ -431,7 +435,7 @@ es_subject_list(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
     unsigned  i;
 
     for (i = n - 1; i > 0; i--) {
-        found[i - 1].sequence = es_found_entry(&found[i])->subject_prev;
+        found[i - 1].sequence = found[i].links.prev;
 
         if (found[i - 1].sequence <= after) {
             return ES_CORRUPT;
@@ -439,6 +443,12 @@ es_subject_list(es_txn_t *txn, const es_feed_t *feed, es_found_t *found,
 
         if (found[i - 1].sequence >= found[i].chunk.head->first) {
             found[i - 1].chunk = found[i].chunk;
+
+            rc = es_subject_links(&found[i - 1]);
+            if (rc != ES_OK) {
+                return rc;
+            }
+
             continue;
         }
 
@@ -480,7 +490,7 @@ es_subject_reach(es_txn_t *txn, const es_feed_t *feed, es_str_t text,
         return rc;
     }
 
-    nth = es_found_entry(&first)->subject_nth;
+    nth = first.links.nth;
     *n = subject.nth - nth < max ? (unsigned) (subject.nth - nth) + 1 : max;
 
     found[0] = first;
@@ -514,7 +524,7 @@ es_subject_number(es_txn_t *txn, const es_feed_t *feed,
     rc = es_subject_back(txn, feed, &found, after, 0, &late, &looks);
 
     if (rc == ES_OK) {
-        *nth = es_found_entry(&found)->subject_nth;
+        *nth = found.links.nth;
     }
 
     return rc;
@@ -573,7 +583,7 @@ es_subject_at(es_txn_t *txn, const es_feed_t *feed,
             return rc;
         }
 
-        *sequence = es_found_entry(&found)->subject_prev;
+        *sequence = found.links.prev;
     }
 
     return *sequence >= feed->oldest ? ES_OK : ES_NOT_FOUND;

@@ -75,9 +75,11 @@ es_rc_t es_subject_remove(es_store_t *store, MDB_txn *txn, uint32_t feed,
 es_rc_t es_subject_drop(es_store_t *store, MDB_txn *txn, uint32_t feed,
     const es_chunk_t *chunk);
 
-/* An event and its chunk, valid within the transaction. */
+/* An event and its chunk, valid within the transaction.  A packed chunk is not
+   open yet (es_chunk_open()). */
 typedef struct {
     uint64_t    sequence;
+    es_links_t  links;
     es_chunk_t  chunk;
 } es_found_t;
 

@@ -104,7 +104,9 @@ es_lag_read(es_txn_t *txn, const es_feed_t *feed, const es_cursor_t *cursor,
 
     /* a clock that was ahead may have dated the event */
 
-    time_ms = chunk.head->time_ms < now_ms ? chunk.head->time_ms : now_ms;
+    time_ms = es_chunk_commit(&chunk, (uint32_t) (cursor->sequence + 1
+                                                  - chunk.head->first)).time_ms;
+    time_ms = time_ms < now_ms ? time_ms : now_ms;
     lag->ms = now_ms - time_ms;
 
     if (feed->retain_ms != 0) {

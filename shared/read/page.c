@@ -14,6 +14,7 @@
 #include "fields/fields.h"
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/packed.h"
 #include "read/reader.h"
 #include "read/walk.h"
 #include "store/txn.h"
@@ -265,7 +266,9 @@ es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     rc = es_chunk_seek(txn->events, feed->number, after + 1, true, &chunk);
 
     while (rc == ES_OK) {
-        if (chunk.head->first > page->next + 1) {
+        if (chunk.head->first > page->next + 1
+            || !es_packed_of_feed(feed, &chunk))
+        {
             return ES_CORRUPT;
         }
 
@@ -282,8 +285,9 @@ es_page_plain(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
         }
 
         if (n > i) {
-            page->first_ms = page->count == 0 ? chunk.head->time_ms
-                                              : page->first_ms;
+            page->first_ms = page->count == 0
+                             ? es_chunk_commit(&chunk, i).time_ms
+                             : page->first_ms;
             bytes += (bytes > 0) + chunk.entries[n - 1].end - start;
 
             rc = fields == NULL

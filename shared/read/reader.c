@@ -83,10 +83,11 @@ es_feed_seek_time(es_txn_t *txn, const es_feed_t *feed, int64_t time_ms,
     uint64_t *after)
 {
     es_rc_t     rc;
+    uint32_t    since;
     uint64_t    low, high, middle;
     es_chunk_t  chunk;
 
-    /* Every chunk before `low` is older than the time; the one at `high` is
+    /* Every event before `low` is older than the time; the one at `high` is
        not. */
 
     low = feed->oldest;
@@ -100,8 +101,14 @@ es_feed_seek_time(es_txn_t *txn, const es_feed_t *feed, int64_t time_ms,
             return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
         }
 
-        if (chunk.head->time_ms < time_ms) {
+        since = es_chunk_since(&chunk, time_ms);
+
+        if (since == chunk.head->count) {
             low = chunk.last + 1;
+
+        } else if (since > 0) {
+            low = chunk.head->first + since;
+            high = low;
 
         } else if (chunk.head->first <= low) {
             high = low;

@@ -8,6 +8,7 @@
 
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/unpacked.h"
 #include "read/reader.h"
 #include "read/retention.h"
 #include "store/deletions.h"
@@ -15,6 +16,28 @@
 
 #define ES_OVERDUE_MS  10000    /* the dispatcher applies retention every
                                    two seconds */
+
+
+/* Returns the index of the first event of a packed chunk that stays.  A plain
+   chunk goes as a whole: it is one commit's. */
+
+static uint32_t
+es_retained_event(const es_chunk_t *chunk, uint64_t oldest, uint64_t *excess)
+{
+    uint32_t  i;
+    uint64_t  size;
+
+    i = oldest > chunk->head->first
+        ? (uint32_t) (oldest - chunk->head->first) : 0;
+
+    for ( ; i < chunk->head->count && *excess > 0; i++) {
+        size = chunk->entries[i].end
+               - (i == 0 ? 0 : chunk->entries[i - 1].end);
+        *excess -= size < *excess ? size : *excess;
+    }
+
+    return i;
+}
 
 
 /* Finds the first sequence that stays when `excess` bytes of the oldest
@@ -25,6 +48,7 @@ es_retained_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t excess,
     uint64_t *oldest)
 {
     es_rc_t     rc;
+    uint32_t    i;
     uint64_t    size;
     es_chunk_t  chunk;
 
@@ -33,14 +57,35 @@ es_retained_bytes(es_txn_t *txn, const es_feed_t *feed, uint64_t excess,
     rc = es_chunk_seek(txn->events, feed->number, feed->oldest, false, &chunk);
 
     while (rc == ES_OK && excess > 0) {
-        size = chunk.size - chunk.head->body;
-        excess -= size < excess ? size : excess;
-        *oldest = chunk.last + 1;
+        if (chunk.commits != NULL) {
+            i = es_retained_event(&chunk, *oldest, &excess);
+            *oldest = chunk.head->first + i;
+            es_unpacked_forget();
+
+        } else {
+            size = chunk.size - chunk.head->body;
+            excess -= size < excess ? size : excess;
+            *oldest = chunk.last + 1;
+        }
 
         rc = es_chunk_next(txn->events, feed->number, false, &chunk);
     }
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+/* Returns when an event of the chunk was committed. */
+
+static int64_t
+es_retained_time(const es_chunk_t *chunk, uint64_t sequence)
+{
+    uint32_t  i;
+
+    i = sequence > chunk->head->first
+        ? (uint32_t) (sequence - chunk->head->first) : 0;
+
+    return es_chunk_commit(chunk, i).time_ms;
 }
 
 
@@ -63,7 +108,7 @@ es_retained_old(es_txn_t *txn, const es_feed_t *feed, int64_t before_ms,
     rc = es_chunk_seek(txn->events, feed->number, feed->oldest, false, &chunk);
 
     if (rc == ES_OK) {
-        *old = chunk.head->time_ms < before_ms;
+        *old = es_retained_time(&chunk, feed->oldest) < before_ms;
     }
 
     return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
@@ -133,7 +178,8 @@ static es_rc_t
 es_overdue_bytes(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
 {
     es_rc_t     rc;
-    uint64_t    low, high, middle, base;
+    uint32_t    i;
+    uint64_t    low, high, middle, limit;
     es_chunk_t  chunk;
 
     rc = es_chunk_seek(txn->events, feed->number, feed->oldest, false, &chunk);
@@ -141,10 +187,10 @@ es_overdue_bytes(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
         return rc;
     }
 
-    base = feed->total - feed->bytes;
-    low = chunk.last + 1;
+    limit = feed->total - feed->bytes + feed->retain_bytes;
+    low = feed->oldest + 1;
     high = feed->last + 1;
-    *since_ms = chunk.head->time_ms;
+    *since_ms = es_retained_time(&chunk, feed->oldest);
 
     while (low < high) {
         middle = low + (high - low) / 2;
@@ -154,18 +200,27 @@ es_overdue_bytes(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
             return rc;
         }
 
-        /* `total` counts the bytes before this chunk, so the chunk before
+        /* `total` counts the bytes before this chunk, so the event before
            exceeded */
 
-        if (chunk.head->total > base
-            && chunk.head->total - base > feed->retain_bytes)
-        {
+        if (chunk.head->total > limit) {
             high = chunk.head->first <= low ? low : chunk.head->first;
-
-        } else {
-            *since_ms = chunk.head->time_ms;
-            low = chunk.last + 1;
+            continue;
         }
+
+        for (i = 1; i < chunk.head->count
+             && chunk.head->total + es_chunk_bytes(&chunk, i) <= limit; i++)
+        {
+            /* void */
+        }
+
+        *since_ms = es_chunk_commit(&chunk, i - 1).time_ms;
+
+        if (i < chunk.head->count) {
+            break;
+        }
+
+        low = chunk.last + 1;
     }
 
     return ES_OK;
@@ -182,7 +237,8 @@ es_overdue_count(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
                        feed->oldest + feed->retain_count, false, &chunk);
 
     if (rc == ES_OK) {
-        *since_ms = chunk.head->time_ms;
+        *since_ms = es_retained_time(&chunk,
+                                     feed->oldest + feed->retain_count);
     }
 
     return rc;
@@ -198,7 +254,7 @@ es_overdue_age(es_txn_t *txn, const es_feed_t *feed, int64_t *since_ms)
     rc = es_chunk_seek(txn->events, feed->number, feed->oldest, false, &chunk);
 
     if (rc == ES_OK) {
-        *since_ms = chunk.head->time_ms + feed->retain_ms;
+        *since_ms = es_retained_time(&chunk, feed->oldest) + feed->retain_ms;
     }
 
     return rc;

@@ -9,13 +9,13 @@
  * first one on, so that the feed's times never run backwards in between (I6).
  */
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "log/feed_audit.h"
+#include "log/feed_pack.h"
 #include "log/feed_record.h"
+#include "log/packed.h"
 #include "read/reader.h"
 #include "read/retime.h"
 #include "store/env.h"
@@ -46,31 +46,79 @@ es_retime_time(int64_t ms)
 
 
 static es_rc_t
-es_retime_chunk(es_retime_t *r, MDB_cursor *cursor, uint32_t feed,
-    const es_chunk_t *chunk)
+es_retime_plain(es_retime_t *r, uint32_t feed, const es_chunk_t *chunk,
+    es_buf_t *out)
 {
-    uint8_t           name[ES_EVENT_KEY_LEN];
-    es_rc_t           rc;
-    MDB_val           key, val;
     es_chunk_head_t  *head;
 
-    head = malloc(chunk->size);
-    if (head == NULL) {
+    if (es_buf_append(out, chunk->head, chunk->size) != ES_OK) {
         return ES_NOMEM;
     }
 
-    memcpy(head, chunk->head, chunk->size);
+    head = (es_chunk_head_t *) out->data;
     head->time_ms = r->now_ms;
     head->hash = es_chunk_hash(feed, chunk->last, head, chunk->size);
 
-    es_event_key(feed, chunk->last, name);
-    key.mv_data = name;
-    key.mv_size = sizeof(name);
-    val.mv_data = head;
-    val.mv_size = chunk->size;
+    return ES_OK;
+}
 
-    rc = es_env_rc(mdb_cursor_put(cursor, &key, &val, 0));
-    free(head);
+
+/* A packed chunk may begin with events that are not in the future. */
+
+static es_rc_t
+es_retime_packed(es_retime_t *r, MDB_txn *txn, uint32_t feed,
+    const es_chunk_t *chunk, es_buf_t *out)
+{
+    es_rc_t         rc;
+    unsigned        level;
+    uint32_t        i;
+    es_chunk_t      copy;
+    es_commit_of_t  commits[ES_CHUNK_COUNT];
+
+    rc = es_feed_pack_level(r->store, txn, feed, &level);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    for (i = 0; i < chunk->head->count; i++) {
+        commits[i] = chunk->commits[i];
+
+        if (commits[i].time_ms > r->now_ms) {
+            commits[i].time_ms = r->now_ms;
+        }
+    }
+
+    copy = *chunk;
+    copy.commits = commits;
+
+    return es_packed_encode(feed, &copy, 1, level, out);
+}
+
+
+static es_rc_t
+es_retime_chunk(es_retime_t *r, MDB_cursor *cursor, uint32_t feed,
+    const es_chunk_t *chunk)
+{
+    uint8_t   name[ES_EVENT_KEY_LEN];
+    es_rc_t   rc;
+    MDB_val   key, val;
+    es_buf_t  out = { 0 };
+
+    rc = chunk->commits == NULL
+         ? es_retime_plain(r, feed, chunk, &out)
+         : es_retime_packed(r, mdb_cursor_txn(cursor), feed, chunk, &out);
+
+    if (rc == ES_OK) {
+        es_event_key(feed, chunk->last, name);
+        key.mv_data = name;
+        key.mv_size = sizeof(name);
+        val.mv_data = out.data;
+        val.mv_size = out.len;
+
+        rc = es_env_rc(mdb_cursor_put(cursor, &key, &val, 0));
+    }
+
+    es_buf_free(&out);
 
     return rc;
 }
@@ -95,8 +143,8 @@ es_retime_slice(es_retime_t *r, MDB_cursor *cursor, const es_feed_t *feed,
         rc = es_chunk_seek(cursor, feed->number, after + 1, true, &chunk);
 
         if (rc == ES_OK) {
+            r->changed += chunk.last - after;
             after = chunk.last;
-            r->changed += chunk.head->count;
             rc = es_retime_chunk(r, cursor, feed->number, &chunk);
         }
     }

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "log/feed.h"
 #include "log/subject.h"
+#include "log/unpacked.h"
 #include "read/reader.h"
 #include "read/snapshot.h"
 #include "read/walk.h"
@@ -192,6 +193,7 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     int          rc;
     MDB_val      key, value;
     es_rc_t      result;
+    uint64_t     unpacked;
     unsigned     lookups;
     MDB_cursor  *cursor;
 
@@ -205,11 +207,14 @@ es_snapshot_page(es_txn_t *txn, const es_feed_t *feed, uint64_t at,
     }
 
     lookups = 0;
+    unpacked = es_unpacked_bytes();
     result = ES_OK;
     rc = es_snapshot_seek(cursor, feed, after, &key, &value);
 
     while (rc == 0 && es_snapshot_of(feed, &key)) {
-        if (page->count == limit || lookups >= ES_SNAPSHOT_LOOKUPS) {
+        if (page->count == limit || lookups >= ES_SNAPSHOT_LOOKUPS
+            || es_unpacked_bytes() - unpacked >= ES_UNPACKED_READ)
+        {
             page->has_more = true;
             break;
         }

@@ -15,7 +15,9 @@
 #include "log/chunk.h"
 #include "log/erased.h"
 #include "log/feed.h"
+#include "log/packed.h"
 #include "log/subject.h"
+#include "log/unpacked.h"
 #include "read/reader.h"
 #include "read/walk.h"
 #include "store/txn.h"
@@ -124,10 +126,8 @@ es_walk_matches(const es_walk_t *walk, uint32_t i, es_str_t text)
 static es_rc_t
 es_walk_text(es_walk_t *walk, uint32_t i, es_str_t *text)
 {
-    es_rc_t            rc;
-    const es_entry_t  *entry;
+    es_rc_t  rc;
 
-    entry = &walk->chunk.entries[i];
     walk->position = walk->chunk.head->first + i;
 
     rc = es_chunk_text(&walk->chunk, i, text);
@@ -140,7 +140,9 @@ es_walk_text(es_walk_t *walk, uint32_t i, es_str_t *text)
         return ES_NOT_FOUND;
     }
 
-    if (es_event_hash(text->data, text->len) != entry->hash) {
+    if (!es_chunk_intact(&walk->chunk, i, *text)
+        || !es_packed_of_feed(walk->feed, &walk->chunk))
+    {
         return ES_CORRUPT;
     }
 
@@ -291,6 +293,22 @@ es_walk_lead(es_walk_t *walk)
 /* ---- chunks ---- */
 
 
+/* Unpacks the present chunk, if it is packed. */
+
+static es_rc_t
+es_walk_unpack(es_walk_t *walk)
+{
+    es_rc_t   rc;
+    uint64_t  before;
+
+    before = es_unpacked_bytes();
+    rc = es_chunk_open(walk->feed->number, &walk->chunk);
+    walk->unpacked += es_unpacked_bytes() - before;
+
+    return rc;
+}
+
+
 static void
 es_walk_enter(es_walk_t *walk, uint64_t end)
 {
@@ -308,9 +326,20 @@ static es_rc_t
 es_walk_chunk(es_walk_t *walk)
 {
     es_rc_t  rc;
+    MDB_val  key, value;
 
-    rc = es_chunk_seek(walk->txn->events, walk->feed->number,
-                       walk->position + 1, false, &walk->chunk);
+    rc = es_chunk_find(walk->txn->events, walk->feed->number,
+                       walk->position + 1, &key, &value);
+
+    if (rc == ES_OK) {
+        rc = es_chunk_look(walk->feed->number, key.mv_data, &value,
+                           &walk->chunk);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_walk_unpack(walk);
+    }
+
     if (rc != ES_OK) {
         return rc == ES_NOT_FOUND ? ES_CORRUPT : rc;
     }
@@ -347,6 +376,11 @@ es_walk_type(es_walk_t *walk)
     ahead = &walk->ahead[walk->ahead_taken++];
     walk->chunk = ahead->chunk;
 
+    rc = es_walk_unpack(walk);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
     if (ahead->first > walk->position + 1) {
         walk->position = ahead->first - 1;
     }
@@ -371,7 +405,9 @@ es_walk_more(es_walk_t *walk)
         return ES_NOT_FOUND;
     }
 
-    if (walk->skipped >= ES_WALK_EVENTS || walk->cold >= ES_WALK_COLD) {
+    if (walk->skipped >= ES_WALK_EVENTS || walk->cold >= ES_WALK_COLD
+        || walk->unpacked >= ES_UNPACKED_READ)
+    {
         return ES_NOT_FOUND;
     }
 
@@ -406,7 +442,9 @@ es_walk_candidate(es_walk_t *walk, uint32_t *index)
     const es_found_t  *found;
 
     if (walk->by_subject) {
-        if (walk->taken == walk->nfound) {
+        if (walk->taken == walk->nfound
+            || walk->unpacked >= ES_UNPACKED_READ)
+        {
             return ES_NOT_FOUND;
         }
 
@@ -421,7 +459,7 @@ es_walk_candidate(es_walk_t *walk, uint32_t *index)
         walk->chunk = found->chunk;
         *index = (uint32_t) (found->sequence - walk->chunk.head->first);
 
-        return ES_OK;
+        return es_walk_unpack(walk);
     }
 
     while (walk->position < walk->end) {
@@ -456,7 +494,9 @@ es_walk_next(es_walk_t *walk, uint32_t *index, es_str_t *text)
             continue;
         }
 
-        rc = es_walk_text(walk, *index, text);
+        if (rc == ES_OK) {
+            rc = es_walk_text(walk, *index, text);
+        }
 
         if (rc != ES_NOT_FOUND) {
             return rc;
@@ -476,7 +516,7 @@ es_event_parts(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
 
     event->json = text;
     event->sequence = chunk->head->first + i;
-    event->time_ms = chunk->head->time_ms;
+    event->time_ms = es_chunk_commit(chunk, i).time_ms;
 
     event->cursor.data = text.data + entry->mid + es_mid_cursor();
     event->cursor.len = es_cursor_len(feed->epoch, event->sequence);

@@ -10,7 +10,8 @@
  * rest, every event is examined.
  *
  * The work of a walk is bounded, so that no caller waits for it long: by the
- * events examined in vain, and by the distant chunks read from disk.
+ * events examined in vain, by the distant chunks read from disk, and by the
+ * bytes unpacked.
  */
 
 #ifndef ES_WALK_H
@@ -65,6 +66,7 @@ typedef struct {
     uint64_t            end;           /* the last event of `chunk` that may
                                           match */
     unsigned            skipped;       /* events examined in vain */
+    uint64_t            unpacked;      /* bytes, to examine some */
     int64_t             asked_us;      /* when `faults` was read */
     long                faults;        /* disk reads by then, if known */
     unsigned            looked;        /* distant chunks looked up since then */

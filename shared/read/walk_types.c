@@ -207,12 +207,17 @@ es_rc_t
 es_types_from(const es_walk_t *walk, uint64_t *from)
 {
     es_rc_t     rc;
+    MDB_val     key, value;
     es_chunk_t  chunk;
 
     *from = walk->position + 1;
 
-    rc = es_chunk_seek(walk->txn->events, walk->feed->number, *from, false,
-                       &chunk);
+    rc = es_chunk_find(walk->txn->events, walk->feed->number, *from, &key,
+                       &value);
+
+    if (rc == ES_OK) {
+        rc = es_chunk_look(walk->feed->number, key.mv_data, &value, &chunk);
+    }
 
     if (rc == ES_OK && chunk.head->first < *from) {
         *from = chunk.head->first;
@@ -338,8 +343,8 @@ es_types_ahead(es_walk_t *walk)
     }
 
     for (i = 0; i < n; i++) {
-        rc = es_chunk_decode(walk->feed->number, keys[i].mv_data, &values[i],
-                             false, &ahead[i].chunk);
+        rc = es_chunk_look(walk->feed->number, keys[i].mv_data, &values[i],
+                           &ahead[i].chunk);
 
         if (rc == ES_OK && ahead[i].chunk.head->first > ahead[i].first) {
             rc = ES_CORRUPT;

@@ -15,6 +15,9 @@
 #include "store/env.h"
 #include "store/env_impl.h"
 
+static _Thread_local unsigned  es_env_depth;    /* transactions open */
+static _Thread_local uint64_t  es_env_eras;
+
 
 es_rc_t
 es_env_rc(int mdb_rc)
@@ -247,6 +250,8 @@ es_env_enter(es_env_t *env)
         return ES_BUSY;
     }
 
+    es_env_depth++;
+
     return ES_OK;
 }
 
@@ -254,7 +259,18 @@ es_env_enter(es_env_t *env)
 void
 es_env_leave(es_env_t *env)
 {
+    if (--es_env_depth == 0) {
+        es_env_eras++;
+    }
+
     (void) pthread_rwlock_unlock(&env->lock);
+}
+
+
+uint64_t
+es_env_era(void)
+{
+    return es_env_eras;
 }
 
 

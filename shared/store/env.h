@@ -116,6 +116,11 @@ void es_env_leave(es_env_t *env);
 MDB_env *es_env_handle(es_env_t *env);
 bool es_env_again(es_env_t *env, int mdb_rc, es_rc_t *rc);
 
+/* Returns a number that changes whenever this thread has no transaction open
+   any more, of any environment.  Memory that is valid within the transactions
+   of a thread can then be reused. */
+uint64_t es_env_era(void);
+
 /*
  * Runs `fn` in a write transaction and commits it durably.  If the map is
  * full, it is grown and `fn` runs again from the start, so `fn` must be

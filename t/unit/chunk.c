@@ -243,10 +243,10 @@ no_key(record_t *record, es_chunk_head_t *head)
 
 
 static void
-packed(record_t *record, es_chunk_head_t *head)
+other_form(record_t *record, es_chunk_head_t *head)
 {
     (void) record;
-    head->form = 1;
+    head->form = 2;
 }
 
 
@@ -288,7 +288,7 @@ test_faults(void)
     fault(6, no_key, "", "a partner without a key: an issuer's token");
     fault(8, other_key, "feed f: the record of events 7 to 8 names a publisher "
           "that there never was: key 7 of partner 0", "another program");
-    fault(6, packed, "feed f: the record of event 4 has the form 1, which this "
+    fault(6, other_form, "feed f: the record of event 4 has the form 2, which this "
           "program does not know\nfeed number 1: the type index has an entry for "
           "a missing event 4", "another form");
     fault(6, flagged, "feed f: event 5 has the flags 0x2, of which this "
@@ -314,7 +314,7 @@ test_form(void)
 
     take(&good, 6);
     take(&bad, 6);
-    packed(&bad, bad.value.mv_data);
+    other_form(&bad, bad.value.mv_data);
     put(&bad);
 
     (void) es_txn_begin(store, &txn);

@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Unpacks packed chunks.
+ *
+ * A chunk may be damaged in any way, so every length is checked before its use,
+ * and nothing is allocated for a length that the frame cannot have.
+ */
+
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "base/hash.h"
+#include "event/cursor.h"
+#include "log/chunk.h"
+#include "log/erased.h"
+#include "log/packed.h"
+#include "log/packed_impl.h"
+#include "log/unpacked.h"
+#include "log/varint.h"
+
+#define ES_ZSTD_BLOCK      (128 * 1024)    /* bytes that a block of at least
+                                              ES_ZSTD_BLOCK_MIN may become */
+#define ES_ZSTD_BLOCK_MIN  4
+
+#define ES_ERASED_SIZE  (sizeof(es_erased_t) + sizeof(uint32_t))
+
+/* What is read of a chunk before its place in memory is known. */
+typedef struct {
+    const es_chunk_head_t  *head;
+    const uint8_t          *p;         /* the rest of the side */
+    const uint8_t          *end;
+    uint64_t                last;
+    es_links_t              links[ES_CHUNK_COUNT];
+    es_commit_of_t          commits[ES_CHUNK_COUNT];
+    es_packed_epochs_t      epochs;
+    uint32_t                types[ES_CHUNK_COUNT];
+    const uint8_t          *erased;    /* ES_ERASED_SIZE bytes for each */
+
+    const uint8_t          *content;
+    const uint8_t          *text;      /* after the columns */
+    const uint8_t          *content_end;
+    uint64_t                tails[ES_CHUNK_COUNT];
+    es_entry_t              entries[ES_CHUNK_COUNT];
+    size_t                  body;      /* bytes of the plain texts */
+} es_unpacking_t;
+
+
+uint64_t
+es_packed_hash(uint32_t feed, uint64_t last, const void *value, size_t body,
+    const void *content, size_t len)
+{
+    uint64_t  hash;
+
+    hash = es_hash_long(content, len, ((uint64_t) feed << 40) ^ last);
+
+    return es_hash_long((const char *) value + sizeof(hash),
+                        body - sizeof(hash), hash);
+}
+
+
+es_rc_t
+es_packed_check(const MDB_val *value, uint64_t last)
+{
+    const es_chunk_head_t  *head;
+
+    head = value->mv_data;
+
+    return head->count == 0
+           || head->count > ES_CHUNK_COUNT
+           || head->nerased > head->count
+           || head->body < sizeof(es_chunk_head_t)
+           || head->body >= value->mv_size
+           || head->first == 0
+           || head->first + head->count - 1 != last
+           ? ES_CORRUPT : ES_OK;
+}
+
+
+static bool
+es_unpack_number(es_unpacking_t *u, uint64_t max, uint64_t *v)
+{
+    u->p = es_varint_get(u->p, u->end, v);
+
+    return u->p != NULL && *v <= max;
+}
+
+
+/* ---- the side ---- */
+
+
+/* Returns the end of an event's links.  NULL: they are damaged. */
+
+static const uint8_t *
+es_unpack_link(const uint8_t *p, const uint8_t *end, uint64_t sequence,
+    es_links_t *links)
+{
+    uint64_t  v, jump;
+
+    p = es_varint_get(p, end, &v);
+
+    if (p == NULL || v > sequence) {
+        return NULL;
+    }
+
+    links->prev = 0;
+    links->jump = 0;
+    links->nth = v;
+
+    if (v <= 1) {
+        return p;
+    }
+
+    links->prev = sequence + 1 - v;
+    p = es_varint_get(p, end, &links->nth);
+
+    if (p != NULL) {
+        p = es_varint_get(p, end, &jump);
+    }
+
+    if (p == NULL || jump > links->prev) {
+        return NULL;
+    }
+
+    links->jump = jump == 0 ? 0 : links->prev + 1 - jump;
+
+    return p;
+}
+
+
+static es_rc_t
+es_unpack_links(es_unpacking_t *u)
+{
+    uint32_t  i;
+
+    for (i = 0; i < u->head->count; i++) {
+        u->p = es_unpack_link(u->p, u->end, u->head->first + i, &u->links[i]);
+
+        if (u->p == NULL) {
+            return ES_CORRUPT;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_packed_links(const es_chunk_head_t *head, uint64_t sequence,
+    es_links_t *links)
+{
+    uint64_t        at;
+    const uint8_t  *p, *end;
+
+    p = (const uint8_t *) (head + 1);
+    end = (const uint8_t *) head + head->body;
+
+    for (at = head->first; p != NULL && at <= sequence; at++) {
+        p = es_unpack_link(p, end, at, links);
+    }
+
+    return p != NULL ? ES_OK : ES_CORRUPT;
+}
+
+
+static es_rc_t
+es_unpack_times(es_unpacking_t *u)
+{
+    int64_t   time_ms;
+    uint32_t  i;
+    uint64_t  v, zeros;
+
+    time_ms = u->head->time_ms;
+    zeros = 0;
+
+    for (i = 0; i < u->head->count; i++) {
+        if (i == 0) {
+            v = 0;
+
+        } else if (zeros > 0) {
+            zeros--;
+
+        } else if (!es_unpack_number(u, INT64_MAX, &v)
+                   || (v == 0
+                       && !es_unpack_number(u, ES_CHUNK_COUNT, &zeros)))
+        {
+            return ES_CORRUPT;
+        }
+
+        if (__builtin_add_overflow(time_ms, (int64_t) v, &time_ms)) {
+            return ES_CORRUPT;
+        }
+
+        u->commits[i].time_ms = time_ms;
+    }
+
+    return zeros == 0 ? ES_OK : ES_CORRUPT;
+}
+
+
+static es_rc_t
+es_unpack_publishers(es_unpacking_t *u)
+{
+    uint32_t  i;
+    uint64_t  n, partner, key;
+
+    for (i = 0; i < u->head->count; ) {
+        if (!es_unpack_number(u, u->head->count - i, &n)
+            || !es_unpack_number(u, UINT32_MAX, &partner)
+            || !es_unpack_number(u, UINT32_MAX, &key)
+            || n == 0)
+        {
+            return ES_CORRUPT;
+        }
+
+        for ( ; n > 0; n--, i++) {
+            u->commits[i].partner = (uint32_t) partner;
+            u->commits[i].key = (uint32_t) key;
+        }
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_unpack_epochs(es_unpacking_t *u)
+{
+    char                *name;
+    uint32_t             at, all;
+    uint64_t             n, len;
+    es_packed_epochs_t  *epochs;
+
+    /* `at` counts the event before the first one, too. */
+
+    epochs = &u->epochs;
+    all = u->head->count + 1U;
+    epochs->n = 0;
+
+    for (at = 0; at < all; at += (uint32_t) n) {
+        if (!es_unpack_number(u, all - at, &n)
+            || !es_unpack_number(u, ES_EPOCH_MAX, &len)
+            || n == 0 || (uint64_t) (u->end - u->p) < len)
+        {
+            return ES_CORRUPT;
+        }
+
+        name = epochs->runs[epochs->n].name;
+        memset(name, 0, ES_EPOCH_MAX + 1);
+        memcpy(name, u->p, len);
+        u->p += len;
+
+        if (at == 0) {
+            memcpy(epochs->before, name, sizeof(epochs->before));
+        }
+
+        epochs->runs[epochs->n].end = at + (uint32_t) n - 1;
+        epochs->n += at + n > 1;
+    }
+
+    return ES_OK;
+}
+
+
+static es_rc_t
+es_unpack_types(es_unpacking_t *u)
+{
+    size_t    bits;
+    uint32_t  i, j, index, distinct[ES_CHUNK_COUNT];
+    uint64_t  n, v;
+    unsigned  width, bit;
+
+    if (!es_unpack_number(u, u->head->count, &n) || n == 0) {
+        return ES_CORRUPT;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (!es_unpack_number(u, UINT32_MAX, &v)) {
+            return ES_CORRUPT;
+        }
+
+        distinct[i] = (uint32_t) v;
+    }
+
+    width = es_packed_width((uint32_t) n);
+    bits = es_packed_bits(u->head->count, width);
+
+    if ((size_t) (u->end - u->p) < bits) {
+        return ES_CORRUPT;
+    }
+
+    for (i = 0, bit = 0; i < u->head->count; i++) {
+        for (j = 0, index = 0; j < width; j++, bit++) {
+            index |= (uint32_t) (u->p[bit / 8] >> bit % 8 & 1) << j;
+        }
+
+        if (index >= n) {
+            return ES_CORRUPT;
+        }
+
+        u->types[i] = distinct[index];
+    }
+
+    u->p += bits;
+
+    return ES_OK;
+}
+
+
+/* The erased events' records end the side. */
+
+static es_rc_t
+es_unpack_side(es_unpacking_t *u)
+{
+    size_t   i;
+    es_rc_t  rc;
+
+    static es_rc_t (*const parts[])(es_unpacking_t *) = {
+        es_unpack_links, es_unpack_times, es_unpack_publishers,
+        es_unpack_epochs, es_unpack_types
+    };
+
+    u->p = (const uint8_t *) (u->head + 1);
+    u->end = (const uint8_t *) u->head + u->head->body;
+
+    for (i = 0, rc = ES_OK;
+         rc == ES_OK && i < sizeof(parts) / sizeof(parts[0]); i++)
+    {
+        rc = parts[i](u);
+    }
+
+    u->erased = u->p;
+
+    return rc == ES_OK
+           && (size_t) (u->end - u->p) != u->head->nerased * ES_ERASED_SIZE
+           ? ES_CORRUPT : rc;
+}
+
+
+/* ---- the content ---- */
+
+
+static es_rc_t
+es_unpack_content(es_unpacking_t *u, uint32_t feed, const MDB_val *value)
+{
+    size_t              size;
+    es_rc_t             rc;
+    const char         *frame, *content;
+    unsigned long long  len;
+
+    frame = (const char *) value->mv_data + u->head->body;
+    size = value->mv_size - u->head->body;
+    len = ZSTD_getFrameContentSize(frame, size);
+
+    /* The two words for an unknown and a wrong size are above the limit. */
+
+    if (len == 0 || len > ES_PACKED_MAX
+        || len / ES_ZSTD_BLOCK > size / ES_ZSTD_BLOCK_MIN)
+    {
+        return ES_CORRUPT;
+    }
+
+    rc = es_unpacked_frame(frame, size, len, &content);
+
+    if (rc == ES_OK
+        && es_packed_hash(feed, u->last, u->head, u->head->body, content, len)
+           != u->head->hash)
+    {
+        rc = ES_CORRUPT;
+    }
+
+    if (rc == ES_OK) {
+        u->content = (const uint8_t *) content;
+        u->content_end = u->content + len;
+    }
+
+    return rc;
+}
+
+
+/* Reads one column into `values`. */
+
+static const uint8_t *
+es_unpack_column(const uint8_t *p, const uint8_t *end, uint32_t count,
+    int64_t *values)
+{
+    int64_t   value;
+    uint32_t  i;
+    uint64_t  v;
+
+    for (i = 0, value = 0; i < count; i++) {
+        p = es_varint_get(p, end, &v);
+
+        if (p == NULL
+            || __builtin_add_overflow(value, es_zigzag_get(v), &value)
+            || value > ES_PACKED_MAX || value < -ES_PACKED_MAX)
+        {
+            return NULL;
+        }
+
+        values[i] = value;
+    }
+
+    return p;
+}
+
+
+/* Fills what the columns say of an entry.  All values are within
+   ES_PACKED_MAX, so sums of them do not overflow. */
+
+static bool
+es_unpack_entry(const int64_t value[ES_COLUMNS][ES_CHUNK_COUNT], uint32_t i,
+    es_entry_t *entry)
+{
+    int64_t  type, type_end, subject, time, subject_end, mid;
+
+    type = value[ES_COLUMN_IDENT][i] + value[ES_COLUMN_TYPE_OFF][i];
+    type_end = type + value[ES_COLUMN_TYPE_LEN][i];
+    subject = value[ES_COLUMN_SUBJECT_OFF][i];
+    subject = subject == 0 ? 0 : type_end + subject;
+    time = value[ES_COLUMN_TIME_OFF][i];
+    time = time == 0 ? 0 : type_end + time;
+    subject_end = value[ES_COLUMN_SUBJECT_LEN][i] == 0
+                  ? type_end : subject + value[ES_COLUMN_SUBJECT_LEN][i];
+    mid = subject_end + value[ES_COLUMN_HEAD][i];
+
+    if ((value[ES_COLUMN_IDENT][i] | value[ES_COLUMN_ID][i] | type
+         | value[ES_COLUMN_TYPE_LEN][i] | subject
+         | value[ES_COLUMN_SUBJECT_LEN][i] | time)
+        & ~(int64_t) UINT16_MAX)
+    {
+        return false;
+    }
+
+    if (mid <= 0 || mid > ES_PACKED_MAX || value[ES_COLUMN_TAIL][i] <= 0
+        || (value[ES_COLUMN_FLAGS][i] & ~(int64_t) ES_ENTRY_ERASED))
+    {
+        return false;
+    }
+
+    entry->mid = (uint32_t) mid;
+    entry->ident_len = (uint16_t) value[ES_COLUMN_IDENT][i];
+    entry->id_len = (uint16_t) value[ES_COLUMN_ID][i];
+    entry->type_off = (uint16_t) type;
+    entry->type_len = (uint16_t) value[ES_COLUMN_TYPE_LEN][i];
+    entry->subject_off = (uint16_t) subject;
+    entry->subject_len = (uint16_t) value[ES_COLUMN_SUBJECT_LEN][i];
+    entry->time_off = (uint16_t) time;
+    entry->flags = (uint8_t) value[ES_COLUMN_FLAGS][i];
+
+    return true;
+}
+
+
+/* Fills the entries and finds out how long the plain texts are. */
+
+static es_rc_t
+es_unpack_entries(es_unpacking_t *u)
+{
+    int64_t         value[ES_COLUMNS][ES_CHUNK_COUNT];
+    size_t          cursor, prev;
+    uint32_t        i, run, nerased;
+    uint64_t        left, packed;
+    const uint8_t  *p;
+
+    for (i = 0, p = u->content; i < ES_COLUMNS; i++) {
+        p = es_unpack_column(p, u->content_end, u->head->count, value[i]);
+        if (p == NULL) {
+            return ES_CORRUPT;
+        }
+    }
+
+    u->text = p;
+    u->body = 0;
+    left = (uint64_t) (u->content_end - p);
+
+    cursor = es_cursor_len(u->epochs.before, u->head->first - 1);
+
+    for (i = run = nerased = 0; i < u->head->count; i++) {
+        run += i == u->epochs.runs[run].end;
+        prev = cursor;
+        cursor = es_cursor_len(u->epochs.runs[run].name, u->head->first + i);
+
+        if (!es_unpack_entry(value, i, &u->entries[i])) {
+            return ES_CORRUPT;
+        }
+
+        u->tails[i] = (uint64_t) value[ES_COLUMN_TAIL][i];
+        packed = u->entries[i].mid + u->tails[i];
+
+        if (packed > left) {
+            return ES_CORRUPT;
+        }
+
+        left -= packed;
+        u->body += packed + es_mid_len(cursor, prev);
+        u->entries[i].end = (uint32_t) u->body;
+        u->body++;                             /* the comma */
+        nerased += es_entry_erased(&u->entries[i]);
+    }
+
+    u->body--;
+
+    return left == 0 && nerased == u->head->nerased ? ES_OK : ES_CORRUPT;
+}
+
+
+/* ---- the plain layout ---- */
+
+
+/*
+ * Writes the part between head and tail of the i-th event, which has `len`
+ * bytes.  The `mid` of the event before differs in three numbers only, unless
+ * they have become longer or one of its cursors is of another epoch.
+ */
+
+static char *
+es_unpack_mid(const es_packed_epochs_t *epochs, uint32_t run, uint32_t i,
+    uint64_t sequence, es_str_t mid, size_t len, char *out)
+{
+    uint32_t     from;
+    const char  *name, *before;
+
+    name = epochs->runs[run].name;
+    from = run == 0 ? 0 : epochs->runs[run - 1].end;
+
+    if (i > from + 1 && mid.len == len) {
+        return es_mid_next(mid, es_cursor_len(name, sequence), out);
+    }
+
+    before = i > from ? name
+             : run == 0 ? epochs->before : epochs->runs[run - 1].name;
+
+    return es_mid_print(name, before, sequence, out);
+}
+
+
+static void
+es_unpack_texts(const es_unpacking_t *u, char *body)
+{
+    char           *p;
+    size_t          len;
+    uint32_t        i, run;
+    es_str_t        mid;
+    const uint8_t  *text;
+
+    text = u->text;
+    mid = es_null_str;
+
+    for (i = run = 0, p = body; i < u->head->count; i++) {
+        run += i == u->epochs.runs[run].end;
+
+        if (i > 0) {
+            *p++ = ',';
+        }
+
+        len = (size_t) (body + u->entries[i].end - p) - u->entries[i].mid
+              - u->tails[i];
+
+        memcpy(p, text, u->entries[i].mid);
+        text += u->entries[i].mid;
+        p += u->entries[i].mid;
+
+        (void) es_unpack_mid(&u->epochs, run, i, u->head->first + i, mid, len,
+                             p);
+        mid = (es_str_t) { p, len };
+        p += len;
+
+        memcpy(p, text, u->tails[i]);
+        text += u->tails[i];
+        p += u->tails[i];
+    }
+}
+
+
+/* Completes the entries, whose texts are in place.  The stored lengths and the
+   texts must fit together as es_chunk_text() requires. */
+
+static es_rc_t
+es_unpack_finish(const es_unpacking_t *u, es_chunk_t *chunk,
+    es_entry_t *entries, es_erased_t *erased)
+{
+    es_rc_t         rc;
+    uint32_t        i;
+    es_str_t        text, subject;
+    const uint8_t  *p;
+
+    for (i = 0, p = u->erased; i < u->head->count; i++) {
+        rc = es_chunk_text(chunk, i, &text);
+        if (rc != ES_OK) {
+            return rc;
+        }
+
+        entries[i].hash = 0;
+        entries[i].subject_nth = u->links[i].nth;
+        entries[i].subject_prev = u->links[i].prev;
+        entries[i].subject_jump = u->links[i].jump;
+
+        if (es_entry_erased(&entries[i])) {
+            memcpy(erased++, p, sizeof(es_erased_t));
+            memcpy(&entries[i].subject_hash, p + sizeof(es_erased_t),
+                   sizeof(uint32_t));
+            p += ES_ERASED_SIZE;
+            continue;
+        }
+
+        subject.data = text.data + entries[i].subject_off;
+        subject.len = entries[i].subject_len;
+        entries[i].subject_hash = es_subject_hash(subject);
+    }
+
+    return ES_OK;
+}
+
+
+/* Lays the chunk out as a plain one, with what a plain one has once for all
+   its events behind it. */
+
+static es_rc_t
+es_unpack_layout(const es_unpacking_t *u, es_chunk_t *chunk)
+{
+    char             *memory, *epoch;
+    size_t            types, entries, erased, commits;
+    uint32_t          n;
+    es_chunk_head_t   head;
+
+    n = u->head->count;
+    types = sizeof(es_chunk_head_t);
+    entries = types + n * sizeof(uint32_t);
+    erased = entries + n * sizeof(es_entry_t);
+
+    head = *u->head;
+    head.form = ES_CHUNK_PLAIN;
+    head.body = (uint32_t) (erased + head.nerased * sizeof(es_erased_t));
+
+    commits = (head.body + u->body + sizeof(int64_t) - 1)
+              & ~(sizeof(int64_t) - 1);
+
+    memory = es_unpacked_room(commits + n * sizeof(es_commit_of_t)
+                              + ES_EPOCH_MAX + 1);
+    if (memory == NULL) {
+        return ES_NOMEM;
+    }
+
+    epoch = memory + commits + n * sizeof(es_commit_of_t);
+    memcpy(memory, &head, sizeof(head));
+    memcpy(memory + types, u->types, n * sizeof(uint32_t));
+    memcpy(memory + entries, u->entries, n * sizeof(es_entry_t));
+    memcpy(memory + commits, u->commits, n * sizeof(es_commit_of_t));
+    memcpy(epoch, u->epochs.runs[u->epochs.n - 1].name, ES_EPOCH_MAX + 1);
+    es_unpack_texts(u, memory + head.body);
+
+    chunk->head = (const es_chunk_head_t *) memory;
+    chunk->types = (const uint8_t *) memory + types;
+    chunk->entries = (const es_entry_t *) (memory + entries);
+    chunk->body = memory + head.body;
+    chunk->size = head.body + u->body;
+    chunk->last = u->last;
+    chunk->commits = (const es_commit_of_t *) (memory + commits);
+    chunk->epoch = epoch;
+
+    return es_unpack_finish(u, chunk, (es_entry_t *) (memory + entries),
+                            (es_erased_t *) (memory + erased));
+}
+
+
+es_rc_t
+es_packed_decode(uint32_t feed, uint64_t last, const MDB_val *value,
+    es_chunk_t *chunk)
+{
+    es_rc_t         rc;
+    es_unpacking_t  u;
+
+    rc = es_packed_check(value, last);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    u.head = value->mv_data;
+    u.last = last;
+
+    if (es_unpacked_find(feed, last, u.head, chunk)) {
+        return ES_OK;
+    }
+
+    rc = es_unpack_content(&u, feed, value);
+
+    if (rc == ES_OK) {
+        rc = es_unpack_side(&u);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_unpack_entries(&u);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_unpack_layout(&u, chunk);
+    }
+
+    if (rc == ES_OK) {
+        es_unpacked_put(feed, last, u.head, chunk);
+    }
+
+    return rc;
+}
+
+
+bool
+es_packed_of_feed(const es_feed_t *feed, const es_chunk_t *chunk)
+{
+    return chunk->epoch == NULL || chunk->last <= feed->forgotten
+           || strcmp(chunk->epoch, es_feed_epoch_of(feed, chunk->last)) == 0;
+}
