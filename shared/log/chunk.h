@@ -191,7 +191,8 @@ uint64_t es_ident_hash(const es_store_t *store, const char *head,
 uint64_t es_ident_in(uint64_t ident, uint32_t feed);
 
 /* Decodes a chunk and checks its shape; with `whole` also its hash.  A plain
-   chunk points into `value`, a packed one is unpacked.  ES_CORRUPT, ES_NOMEM. */
+   chunk points into `value`, and a packed one is unpacked.  ES_CORRUPT,
+   ES_NOMEM. */
 es_rc_t es_chunk_decode(uint32_t feed, const uint8_t *key, const MDB_val *value,
     bool whole, es_chunk_t *chunk);
 

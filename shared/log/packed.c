@@ -17,6 +17,7 @@
 #include "log/packed.h"
 #include "log/packed_impl.h"
 #include "log/unpacked.h"
+#include "log/uuid.h"
 #include "log/varint.h"
 
 #define ES_ZSTD_BLOCK      (128 * 1024)    /* bytes that a block of at least
@@ -36,9 +37,10 @@ typedef struct {
     es_packed_epochs_t      epochs;
     uint32_t                types[ES_CHUNK_COUNT];
     const uint8_t          *erased;    /* ES_ERASED_SIZE bytes for each */
+    const uint8_t          *uuids;     /* the end of the side */
 
     const uint8_t          *content;
-    const uint8_t          *text;      /* after the columns */
+    es_uuid_reader_t        text;      /* after the columns */
     const uint8_t          *content_end;
     uint64_t                tails[ES_CHUNK_COUNT];
     es_entry_t              entries[ES_CHUNK_COUNT];
@@ -307,12 +309,12 @@ es_unpack_types(es_unpacking_t *u)
 }
 
 
-/* The erased events' records end the side. */
+/* The rest of the side is the erased events' records, and UUIDs. */
 
 static es_rc_t
 es_unpack_side(es_unpacking_t *u)
 {
-    size_t   i;
+    size_t   i, erased;
     es_rc_t  rc;
 
     static es_rc_t (*const parts[])(es_unpacking_t *) = {
@@ -329,11 +331,22 @@ es_unpack_side(es_unpacking_t *u)
         rc = parts[i](u);
     }
 
-    u->erased = u->p;
+    if (rc != ES_OK) {
+        return rc;
+    }
 
-    return rc == ES_OK
-           && (size_t) (u->end - u->p) != u->head->nerased * ES_ERASED_SIZE
-           ? ES_CORRUPT : rc;
+    erased = u->head->nerased * ES_ERASED_SIZE;
+
+    if ((size_t) (u->end - u->p) < erased
+        || ((size_t) (u->end - u->p) - erased) % ES_UUID_LEN != 0)
+    {
+        return ES_CORRUPT;
+    }
+
+    u->erased = u->p;
+    u->uuids = u->p + erased;
+
+    return ES_OK;
 }
 
 
@@ -470,9 +483,11 @@ es_unpack_entries(es_unpacking_t *u)
         }
     }
 
-    u->text = p;
+    u->text = (es_uuid_reader_t) { p, u->content_end, u->uuids, u->end };
     u->body = 0;
-    left = (uint64_t) (u->content_end - p);
+    left = (uint64_t) (u->content_end - p)
+           + (uint64_t) (u->end - u->uuids) / ES_UUID_LEN
+             * (ES_UUID_TEXT - 1);
 
     cursor = es_cursor_len(u->epochs.before, u->head->first - 1);
 
@@ -535,16 +550,17 @@ es_unpack_mid(const es_packed_epochs_t *epochs, uint32_t run, uint32_t i,
 }
 
 
-static void
-es_unpack_texts(const es_unpacking_t *u, char *body)
-{
-    char           *p;
-    size_t          len;
-    uint32_t        i, run;
-    es_str_t        mid;
-    const uint8_t  *text;
+/* The lengths of the texts, with their UUIDs, add up to those of the plain
+   ones, or they would not fit. */
 
-    text = u->text;
+static es_rc_t
+es_unpack_texts(es_unpacking_t *u, char *body)
+{
+    char      *p;
+    size_t     len;
+    uint32_t   i, run;
+    es_str_t   mid;
+
     mid = es_null_str;
 
     for (i = run = 0, p = body; i < u->head->count; i++) {
@@ -557,8 +573,10 @@ es_unpack_texts(const es_unpacking_t *u, char *body)
         len = (size_t) (body + u->entries[i].end - p) - u->entries[i].mid
               - u->tails[i];
 
-        memcpy(p, text, u->entries[i].mid);
-        text += u->entries[i].mid;
+        if (!es_uuid_put_back(&u->text, p, u->entries[i].mid)) {
+            return ES_CORRUPT;
+        }
+
         p += u->entries[i].mid;
 
         (void) es_unpack_mid(&u->epochs, run, i, u->head->first + i, mid, len,
@@ -566,10 +584,14 @@ es_unpack_texts(const es_unpacking_t *u, char *body)
         mid = (es_str_t) { p, len };
         p += len;
 
-        memcpy(p, text, u->tails[i]);
-        text += u->tails[i];
+        if (!es_uuid_put_back(&u->text, p, u->tails[i])) {
+            return ES_CORRUPT;
+        }
+
         p += u->tails[i];
     }
+
+    return ES_OK;
 }
 
 
@@ -617,7 +639,7 @@ es_unpack_finish(const es_unpacking_t *u, es_chunk_t *chunk,
    its events behind it. */
 
 static es_rc_t
-es_unpack_layout(const es_unpacking_t *u, es_chunk_t *chunk)
+es_unpack_layout(es_unpacking_t *u, es_chunk_t *chunk)
 {
     char             *memory, *epoch;
     size_t            types, entries, erased, commits;
@@ -648,7 +670,10 @@ es_unpack_layout(const es_unpacking_t *u, es_chunk_t *chunk)
     memcpy(memory + entries, u->entries, n * sizeof(es_entry_t));
     memcpy(memory + commits, u->commits, n * sizeof(es_commit_of_t));
     memcpy(epoch, u->epochs.runs[u->epochs.n - 1].name, ES_EPOCH_MAX + 1);
-    es_unpack_texts(u, memory + head.body);
+
+    if (es_unpack_texts(u, memory + head.body) != ES_OK) {
+        return ES_CORRUPT;
+    }
 
     chunk->head = (const es_chunk_head_t *) memory;
     chunk->types = (const uint8_t *) memory + types;

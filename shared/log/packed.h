@@ -27,9 +27,10 @@
  *     types        how many differ, and each of these; if several differ, for
  *                  each event an index in as few bits as the last index needs
  *     erased       for each: es_erased_t, and 4 bytes of subject_hash
+ *     UUIDs        16 bytes for each that the texts have (uuid.h)
  *
  * The frame's content is columns of lengths and offsets, and then the texts
- * without commas and without what es_mid_print() makes.  A column has for each
+ * without commas, UUIDs, and what es_mid_print() makes.  A column has for each
  * event the difference to the event before, zigzag and LEB128.  What a text
  * gives is not stored.
  *

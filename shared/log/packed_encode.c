@@ -17,6 +17,7 @@
 #include "log/erased.h"
 #include "log/packed.h"
 #include "log/packed_impl.h"
+#include "log/uuid.h"
 #include "log/varint.h"
 
 #define ES_SIDE_MAX  (64 * ES_CHUNK_COUNT)     /* bytes of a list of the side,
@@ -34,6 +35,8 @@ typedef struct {
     es_erased_t         erased[ES_CHUNK_COUNT];
     uint32_t            nerased;
     es_packed_epochs_t  epochs;
+    es_buf_t            uuids;
+    es_buf_t            content;   /* of the frame */
 } es_packing_t;
 
 
@@ -439,7 +442,7 @@ es_packing_side(const es_packing_t *p, es_buf_t *out)
         rc = parts[i](p, out);
     }
 
-    return rc;
+    return rc == ES_OK ? es_buf_append(out, p->uuids.data, p->uuids.len) : rc;
 }
 
 
@@ -488,19 +491,25 @@ es_packing_columns(const es_packing_t *p, es_buf_t *out)
 }
 
 
+/* UUIDs are taken out of heads and tails one by one, as they are put back. */
+
 static es_rc_t
-es_packing_content(const es_packing_t *p, es_buf_t *out)
+es_packing_content(es_packing_t *p)
 {
     es_rc_t   rc;
+    es_str_t  text;
     uint32_t  i;
 
-    rc = es_packing_columns(p, out);
+    rc = es_packing_columns(p, &p->content);
 
     for (i = 0; rc == ES_OK && i < p->count; i++) {
-        rc = es_buf_append(out, p->texts[i].data, p->entries[i]->mid);
+        text.data = p->texts[i].data;
+        text.len = p->entries[i]->mid;
+
+        rc = es_uuid_take(text, &p->content, &p->uuids);
 
         if (rc == ES_OK) {
-            rc = es_buf_str(out, p->tails[i]);
+            rc = es_uuid_take(p->tails[i], &p->content, &p->uuids);
         }
     }
 
@@ -536,7 +545,7 @@ es_packing_frame(const es_buf_t *content, unsigned level, es_buf_t *out)
 
 static es_rc_t
 es_packing_write(const es_packing_t *p, uint32_t feed, const es_chunk_t *first,
-    unsigned level, es_buf_t *content, es_buf_t *out)
+    unsigned level, es_buf_t *out)
 {
     size_t           start;
     es_rc_t          rc;
@@ -568,10 +577,10 @@ es_packing_write(const es_packing_t *p, uint32_t feed, const es_chunk_t *first,
     memcpy(out->data + start, &head, sizeof(head));
 
     head.hash = es_packed_hash(feed, last, out->data + start, head.body,
-                               content->data, content->len);
+                               p->content.data, p->content.len);
     memcpy(out->data + start, &head.hash, sizeof(head.hash));
 
-    return es_packing_frame(content, level, out);
+    return es_packing_frame(&p->content, level, out);
 }
 
 
@@ -581,7 +590,6 @@ es_packed_encode(uint32_t feed, const es_chunk_t *chunks, size_t n,
 {
     size_t         start;
     es_rc_t        rc;
-    es_buf_t       content = { 0 };
     es_packing_t  *p;
 
     p = calloc(1, sizeof(es_packing_t));
@@ -593,18 +601,19 @@ es_packed_encode(uint32_t feed, const es_chunk_t *chunks, size_t n,
     rc = es_packing_collect(p, chunks, n);
 
     if (rc == ES_OK) {
-        rc = es_packing_content(p, &content);
+        rc = es_packing_content(p);
     }
 
     if (rc == ES_OK) {
-        rc = es_packing_write(p, feed, &chunks[0], level, &content, out);
+        rc = es_packing_write(p, feed, &chunks[0], level, out);
     }
 
     if (rc != ES_OK) {
         out->len = start;
     }
 
-    es_buf_free(&content);
+    es_buf_free(&p->content);
+    es_buf_free(&p->uuids);
     free(p);
 
     return rc;

@@ -62,13 +62,38 @@ head(void)
 }
 
 
+/* A UUID, or what almost is one. */
+
+static const char *
+uuid(char out[64])
+{
+    static const char  *const others[] = {
+        "", "-", "0-00000000-0000-0000-0000-0000000000000-0",
+        "00000000-0000-0000-0000-00000000000", "--------------------",
+        "0123456789ABCDEF-0123-4567-89ab-cdef01234567",
+        "01234567-89ab-cdef-0123-456789abcdeg",
+        "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee-bbbb-cccc-dddd-eeeeeeeeeeee"
+    };
+
+    if (pick(3) == 0) {
+        return others[pick(sizeof(others) / sizeof(others[0]))];
+    }
+
+    (void) snprintf(out, 64, "%08x-%04x-4%03x-%04x-%06x%06x", pick(1 << 16),
+                    pick(1 << 16), pick(1 << 12), pick(1 << 16),
+                    pick(1 << 16), pick(1 << 16));
+
+    return out;
+}
+
+
 /* Events with and without subject and time, with long types and subjects,
    escapes, binary data, and some that are larger than a packed chunk. */
 
 static size_t
 compose(char *json, size_t size)
 {
-    char    type[256], subject[900], data[3000];
+    char    type[256], subject[900], data[3000], first[64], second[64];
     size_t  len;
 
     made++;
@@ -80,9 +105,9 @@ compose(char *json, size_t size)
     data[pick(8) == 0 ? sizeof(data) - 1 : pick(60)] = '\0';
 
     len = (size_t) snprintf(json, size, "{\"specversion\":\"1.0\",\"id\":"
-                            "\"%x-%u\",\"source\":\"/%u\",\"ext\":"
+                            "\"%s-%u\",\"source\":\"/%u\",\"ext\":"
                             "\"\\u00e9\\\"\",\"type\":\"%s\"",
-                            pick(1 << 15), made, made % 3, type);
+                            uuid(first), made, made % 3, type);
 
     if (pick(5) != 0) {
         len += (size_t) snprintf(json + len, size - len,
@@ -98,7 +123,8 @@ compose(char *json, size_t size)
            ? (size_t) snprintf(json + len, size - len,
                                ",\"data_base64\":\"AP8%c\"}", "AQgw"[pick(4)])
            : (size_t) snprintf(json + len, size - len,
-                               ",\"data\":\"%u\\n\\\"%s\"}", made, data);
+                               ",\"data\":\"%u%s\\n\\\"%s%s\"}", made,
+                               uuid(first), uuid(second), data);
 
     return len;
 }
