@@ -107,17 +107,6 @@ es_erasures_count(es_txn_t *txn, uint64_t *count)
 }
 
 
-uint64_t
-es_erasures_seen(MDB_txn *txn, void *ctx)
-{
-    es_erasures_t  erasures;
-
-    (void) es_erasures_load(ctx, txn, &erasures);
-
-    return erasures.count;
-}
-
-
 static es_rc_t
 es_erasures_save(es_store_t *store, MDB_txn *txn,
     const es_erasures_t *erasures)

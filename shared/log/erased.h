@@ -68,10 +68,6 @@ es_rc_t es_erasures_load(es_store_t *store, MDB_txn *txn,
 /* Reads only the count, in a read transaction. */
 es_rc_t es_erasures_count(es_txn_t *txn, uint64_t *count);
 
-/* The same for es_env_options_t, with the store as `ctx`, within a write
-   transaction. */
-uint64_t es_erasures_seen(MDB_txn *txn, void *ctx);
-
 /* Appends a record.  `erasing` (NULL: none) is the event's slot. */
 es_rc_t es_erasure_put(es_store_t *store, MDB_txn *txn,
     es_erasures_t *erasures, const es_erasure_t *erasure,

@@ -25,7 +25,6 @@
 #include "catalogue/validate.h"
 #include "inspect/backup.h"
 #include "keys/keyring.h"
-#include "log/erased.h"
 #include "log/chunk.h"
 #include "log/id_index.h"
 #include "open/open.h"
@@ -391,8 +390,6 @@ es_store_open_env(const char *path, const es_store_env_t *what,
     options.limit_ctx = store;
     options.drop = store && env == &store->log ? es_txn_drop : NULL;
     options.drop_ctx = store;
-    options.erased = store && env == &store->log ? es_erasures_seen : NULL;
-    options.erased_ctx = store;
 
     rc = es_env_open(&options, env);
 

@@ -39,8 +39,7 @@
 /* Databases */
 #define ES_ENCODED_PAGES  0    /* feed, epoch, page, encoding -> head, bytes */
 #define ES_ENCODED_ORDER  1    /* order of making -> key of a page */
-#define ES_ENCODED_META   2    /* "state" -> es_encoded_state_t; "erased" ->
-                                  how often pages were erased */
+#define ES_ENCODED_META   2    /* "state" -> es_encoded_state_t */
 
 typedef struct __attribute__((packed)) {
     uint64_t  hash;            /* XXH3 of the rest, seeded by the key */
@@ -94,29 +93,6 @@ static const es_env_db_t  es_encoded_dbs[] = {
 };
 
 
-/* How often pages were erased, for es_env_options_t. */
-
-static uint64_t
-es_encoded_erased(MDB_txn *txn, void *ctx)
-{
-    MDB_val              key, value;
-    uint64_t             erased;
-    es_encoded_pages_t  *pages = ctx;
-
-    key.mv_data = (void *) (uintptr_t) "erased";
-    key.mv_size = 6;
-    erased = 0;
-
-    if (mdb_get(txn, es_env_dbi(pages->env, ES_ENCODED_META), &key, &value)
-        == 0 && value.mv_size == sizeof(erased))
-    {
-        memcpy(&erased, value.mv_data, sizeof(erased));
-    }
-
-    return erased;
-}
-
-
 es_rc_t
 es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     es_problem_t *problem)
@@ -163,8 +139,6 @@ es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
         options.map_max = ES_ENCODED_ANY;
     }
 
-    options.erased = es_encoded_erased;
-    options.erased_ctx = pages;
     options.reserve = ES_ENCODED_RESERVE;
     options.step = 0;
     options.remedy = "delete it while nginx is stopped";
@@ -911,8 +885,6 @@ es_encoded_erase_txn(MDB_txn *txn, void *data)
 {
     size_t                i;
     es_rc_t               rc;
-    MDB_val               key, value;
-    uint64_t              erased;
     es_encoded_state_t    state;
     es_encoded_eraser_t  *e = data;
 
@@ -931,16 +903,7 @@ es_encoded_erase_txn(MDB_txn *txn, void *data)
         rc = es_encoded_save(e->pages, txn, &state);
     }
 
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    erased = es_encoded_erased(txn, e->pages) + 1;
-    key = (MDB_val) { 6, (void *) (uintptr_t) "erased" };
-    value = (MDB_val) { sizeof(erased), &erased };
-
-    return es_env_rc(mdb_put(txn, es_env_dbi(e->pages->env, ES_ENCODED_META),
-                             &key, &value, 0));
+    return rc;
 }
 
 

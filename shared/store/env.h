@@ -19,6 +19,11 @@
  * anew.  Before anything else is written, both meta pages are written and
  * synced as every process sees them.
  *
+ * LMDB's page buffers of a process may have what was erased since, and only a
+ * close frees them.  So the first write after es_env_scrub() (scrub.h) opens
+ * the environment anew.  It waits for this process's transactions; reads wait
+ * until it is open again.
+ *
  * All functions record why the system refused a call (reason.h).
  */
 
@@ -57,15 +62,9 @@ typedef struct {
     uint64_t          (*limit)(void *ctx);
     void               *limit_ctx;
 
-    /* Returns a number that changes when records are erased, within a write
-       transaction.  After a change the process clears its page buffers before
-       it writes (scrub.h).  May be NULL. */
-    uint64_t          (*erased)(MDB_txn *txn, void *ctx);
-    void               *erased_ctx;
-
     /*
-     * Called before a lost environment is closed.  It ends what is kept of the
-     * environment, such as reset transactions.  No transaction is open then.
+     * Called before an environment is closed to be opened anew.  It ends what
+     * is kept of it, such as reset transactions.  No transaction is open then.
      * May be NULL.
      */
     void              (*drop)(void *ctx);

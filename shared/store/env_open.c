@@ -6,6 +6,7 @@
  * LMDB's open can fail beside another process's open or close, and its handle
  * becomes unusable when a meta page cannot be written.  Callers see neither:
  * opening retries, and a lost environment is opened anew before the next write.
+ * So is one that has been scrubbed.
  */
 
 #include <errno.h>
@@ -109,6 +110,21 @@ es_env_make(const es_env_t *env, const char *name, unsigned share)
 }
 
 
+static unsigned
+es_env_meta(const es_env_db_t *dbs)
+{
+    unsigned  i;
+
+    for (i = 0; dbs[i].name != NULL; i++) {
+        if (strcmp(dbs[i].name, "meta") == 0) {
+            return i;
+        }
+    }
+
+    return ES_ENV_NO_DB;
+}
+
+
 es_rc_t
 es_env_open(const es_env_options_t *options, es_env_t **out)
 {
@@ -123,6 +139,7 @@ es_env_open(const es_env_options_t *options, es_env_t **out)
     env->options = *options;
     env->map_max = options->map_max;
     env->queue = -1;
+    env->meta = es_env_meta(options->dbs);
     (void) pthread_rwlock_init(&env->lock, NULL);
 
     env->options.dir = strdup(options->dir);
@@ -398,6 +415,52 @@ es_env_shadows(const es_env_t *env)
 }
 
 
+/* Closes the environment and opens it.  The caller holds the lock
+   exclusively. */
+
+static es_rc_t
+es_env_reopen(es_env_t *env)
+{
+    if (env->mdb != NULL) {
+        if (env->options.drop != NULL) {
+            env->options.drop(env->options.drop_ctx);
+        }
+
+        mdb_env_close(env->mdb);
+        env->mdb = NULL;
+    }
+
+    env->buffers = false;
+
+    return es_env_connect(env, false);
+}
+
+
+es_rc_t
+es_env_renew(es_env_t *env, uint64_t scrubs)
+{
+    es_rc_t  rc;
+
+    rc = ES_OK;
+
+    (void) pthread_rwlock_wrlock(&env->lock);
+
+    /* another thread may have done it meanwhile */
+
+    if (env->buffers && env->scrubs != scrubs && !es_env_lost(env)) {
+        rc = es_env_reopen(env);
+
+        if (rc != ES_OK) {
+            atomic_store(&env->lost, true);
+        }
+    }
+
+    (void) pthread_rwlock_unlock(&env->lock);
+
+    return rc;
+}
+
+
 es_rc_t
 es_env_recover(es_env_t *env)
 {
@@ -414,16 +477,8 @@ es_env_recover(es_env_t *env)
     (void) pthread_rwlock_wrlock(&env->lock);
 
     if (es_env_lost(env)) {
-        if (env->mdb != NULL) {
-            if (env->options.drop != NULL) {
-                env->options.drop(env->options.drop_ctx);
-            }
+        rc = es_env_reopen(env);
 
-            mdb_env_close(env->mdb);
-            env->mdb = NULL;
-        }
-
-        rc = es_env_connect(env, false);
         if (rc == ES_OK && env->options.writable) {
             rc = es_env_settle(env);
         }

@@ -234,34 +234,20 @@ es_env_reap_due(es_env_t *env)
 }
 
 
-/*
- * Begins a transaction.  What was erased since the last one may still be in
- * LMDB's page buffers of this process, and must not get into pages.
- */
+/* True if LMDB's page buffers of this process may have what was erased: they
+   must not get into pages. */
 
-static int
-es_env_write_begin(es_env_t *env, MDB_txn **txn)
+static bool
+es_env_stale(es_env_t *env, MDB_txn *txn, uint64_t *scrubs)
 {
-    int       rc;
-    uint64_t  erased;
+    *scrubs = es_env_scrubs(env, txn);
 
-    for ( ;; ) {
-        rc = mdb_txn_begin(env->mdb, NULL, 0, txn);
-
-        if (rc != 0 || env->options.erased == NULL) {
-            return rc;
-        }
-
-        erased = env->options.erased(*txn, env->options.erased_ctx);
-
-        if (erased == env->erased) {
-            return 0;
-        }
-
-        es_scrub_buffers(*txn, es_scrub_dbi(env));
-        mdb_txn_abort(*txn);
-        env->erased = erased;
+    if (!env->buffers) {
+        env->buffers = true;
+        env->scrubs = *scrubs;
     }
+
+    return env->scrubs != *scrubs;
 }
 
 
@@ -271,6 +257,7 @@ es_env_write_once(es_env_t *env, es_env_write_t *w)
     int       rc, err;
     es_rc_t   result;
     MDB_txn  *txn;
+    uint64_t  scrubs;
 
     w->again = false;
 
@@ -285,11 +272,21 @@ es_env_write_once(es_env_t *env, es_env_write_t *w)
     es_env_reap_due(env);
 
     es_env_queue(env, F_RDLCK);
-    rc = es_env_write_begin(env, &txn);
+    rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
     es_env_queue(env, F_UNLCK);
 
     if (rc != 0) {
         w->again = es_env_again(env, rc, &result) || rc == MDB_PANIC;
+        return result;
+    }
+
+    if (es_env_stale(env, txn, &scrubs)) {
+        mdb_txn_abort(txn);
+        es_env_leave(env);
+
+        result = es_env_renew(env, scrubs);
+        w->again = result == ES_OK;
+
         return result;
     }
 

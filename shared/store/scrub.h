@@ -12,12 +12,17 @@
  *   3. in branch pages, which keep the key of a deleted record as a bound;
  *   4. after the last page, where a process was killed before its commit.
  *
- * Nobody but LMDB writes to pages that it knows.  Each process clears its
- * buffers before it writes again (env.h, `erased`).  es_env_scrub() then
- * rewrites each page whose unused part is not empty by a put of one of its
- * records as it is, and takes every free page for a record of zeros, which it
- * deletes again.  All steps are short transactions, so other writers go on
- * beside it.  After a crash they can be run again.
+ * Nobody but LMDB writes to pages that it knows.  es_env_scrub() first counts
+ * itself in `meta`.  Each process that finds another count at its next write
+ * opens the environment anew, which frees its buffers, and LMDB clears those
+ * that it makes (env.h).  So no later page has old bytes in its unused part.
+ * The call then rewrites each page whose unused part is not empty by a put of
+ * one of its records as it is, and takes every free page for a record of zeros,
+ * which it deletes again.  All steps are short transactions, so other writers
+ * go on beside it.  After a crash they can be run again.
+ *
+ * LMDB copies pages by words.  So up to seven bytes beside the used part of a
+ * page may stay.
  *
  * The layout of pages is LMDB's MDB_DATA_VERSION 1 (mdb.c, "MDB_page"); an
  * environment with another one is refused.
@@ -36,7 +41,7 @@ typedef struct {
 } es_scrub_t;
 
 /*
- * Scrubs the environment, which must be writable.  ES_BUSY: a reader has kept
+ * Scrubs the environment, which must be writable and have `meta`.  ES_BUSY: a reader has kept
  * free pages from use for `wait_ms`; it is in `scrub->reader`.
  */
 es_rc_t es_env_scrub(es_env_t *env, int64_t wait_ms, es_scrub_t *scrub);
@@ -45,11 +50,8 @@ es_rc_t es_env_scrub(es_env_t *env, int64_t wait_ms, es_scrub_t *scrub);
    deleted. */
 es_rc_t es_env_scrub_key(es_env_t *env, unsigned db, es_str_t key);
 
-/* The database in which records of zeros are put. */
-MDB_dbi es_scrub_dbi(const es_env_t *env);
-
-/* env_write.c: clears the process's unused page buffers within a write
-   transaction, which the caller must abort. */
-void es_scrub_buffers(MDB_txn *txn, MDB_dbi dbi);
+/* How often the environment was scrubbed, within a transaction.  After a
+   change a process must free its page buffers before it writes (env.h). */
+uint64_t es_env_scrubs(const es_env_t *env, MDB_txn *txn);
 
 #endif /* ES_SCRUB_H */
