@@ -22,6 +22,7 @@
 #include "base/base.h"
 #include "base/encode.h"
 #include "base/reason.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "read/ciphertexts.h"
 #include "read/encoded_pages.h"
@@ -355,6 +356,10 @@ ngx_http_eventsync_encode_compose(es_store_t *es,
         ngx_http_eventsync_cached_pages_key(&job->key, page, &item->key);
         item->in.data = (char *) plain->data;
         item->in.len = plain->len;
+
+        if (es_erasures_count(txn, &item->erased) != ES_OK) {
+            item->erased = (uint64_t) -1;
+        }
     }
 
     es_txn_end(txn);

@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "log/chunk.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "read/encoded_pages.h"
 #include "read/reader.h"
@@ -60,8 +61,9 @@ ES_STORED_SIZE(es_encoded_state_t, 16);
 ES_STORED_AT(es_encoded_state_t, bytes, 8);
 
 struct es_encoded {
-    es_env_t  *env;
-    uint64_t   size;
+    es_store_t  *store;
+    es_env_t    *env;
+    uint64_t     size;
 };
 
 typedef struct {
@@ -127,6 +129,7 @@ es_encoded_open(es_store_t *store, uint64_t size, es_encoded_pages_t **out,
     /* LMDB copies what it changes, so it needs twice the size; a larger map
        costs only addresses. */
 
+    pages->store = store;
     pages->size = size;
     memset(&options, 0, sizeof(options));
     options.dir = dir;
@@ -532,11 +535,32 @@ es_encoded_put(es_encoded_pages_t *pages, MDB_txn *txn,
 }
 
 
+/* An erasure removes pages under the writer lock, after its own commit.  So a
+   page that was read before that commit is recognized here. */
+
+static es_rc_t
+es_encoded_erasures(es_store_t *store, uint64_t *erased)
+{
+    es_rc_t    rc;
+    es_txn_t  *txn;
+
+    rc = es_txn_begin(store, &txn);
+
+    if (rc == ES_OK) {
+        rc = es_erasures_count(txn, erased);
+        es_txn_end(txn);
+    }
+
+    return rc;
+}
+
+
 static es_rc_t
 es_encoded_make_txn(MDB_txn *txn, void *data)
 {
     size_t              i, encoded;
     es_rc_t             rc;
+    uint64_t            erased;
     es_encoded_item_t  *item;
     es_encoded_make_t  *make;
     es_encoded_state_t  state;
@@ -546,10 +570,14 @@ es_encoded_make_txn(MDB_txn *txn, void *data)
 
     rc = es_encoded_state(make->pages, txn, &state);
 
+    if (rc == ES_OK) {
+        rc = es_encoded_erasures(make->pages->store, &erased);
+    }
+
     for (i = 0; rc == ES_OK && i < make->n; i++) {
         item = &make->items[i];
 
-        if (item->kept) {
+        if (item->kept || item->erased != erased) {
             continue;
         }
 

@@ -36,6 +36,7 @@ typedef struct {
 typedef struct {
     es_encoded_key_t  key;
     es_str_t          in;
+    uint64_t          erased;  /* es_erasures_count() as `in` was read */
     es_buf_t          out;     /* the caller frees it */
     es_rc_t           rc;      /* ES_OK, ES_NOMEM */
     bool              kept;    /* it was stored already */
@@ -77,7 +78,7 @@ es_rc_t es_encoded_part(es_encoded_pages_t *pages,
  * Fills the `out` of each item with the stored bytes, or encodes the page and
  * stores it.  All items share one commit.  The call holds the writer lock
  * while it encodes, so that no two processes encode the same page.  If `pages`
- * is NULL, nothing is stored.
+ * is NULL, nothing is stored; and no page that was read before an erasure.
  *
  * An item whose rc is ES_OK has its bytes.  The returned outcome only says
  * whether the pages could be stored.

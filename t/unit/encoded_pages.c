@@ -17,6 +17,7 @@
 #include <zstd.h>
 
 #include "log/chunk.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "open/open.h"
 #include "read/encoded_pages.h"
@@ -541,6 +542,44 @@ test_damage(void)
 }
 
 
+/* A page that was read before an erasure is sent, but not stored. */
+
+static es_rc_t
+erase(MDB_txn *txn, void *ctx)
+{
+    es_erasure_t   erasure = { .sequence = 1 };
+    es_erasures_t  erasures;
+
+    (void) ctx;
+    need(es_erasures_load(store, txn, &erasures), "erasures");
+
+    return es_erasure_put(store, txn, &erasures, &erasure, NULL);
+}
+
+
+static void
+test_erased(void)
+{
+    es_encoded_item_t  item;
+
+    memset(&item, 0, sizeof(item));
+    item.key = key_of("a", 4, ES_ENCODING_GZIP);
+    item.in = es_lit("text");
+
+    need(es_env_update(store->log, erase, NULL), "erase");
+
+    is_int(es_encoded_make(pages, &item, 1), ES_OK, "read before an erasure");
+    ok(item.rc == ES_OK && item.out.len > 0, "it is encoded");
+    is_int(get(item.key), ES_NOT_FOUND, "and not stored");
+    es_buf_free(&item.out);
+
+    item.erased = 1;
+    is_int(es_encoded_make(pages, &item, 1), ES_OK, "read after it");
+    is_int(get(item.key), ES_OK, "it is stored");
+    es_buf_free(&item.out);
+}
+
+
 static void
 test_without(void)
 {
@@ -589,6 +628,7 @@ main(void)
     test_prune();
     test_damage();
     test_without();
+    test_erased();
 
     es_encoded_close(pages);
     es_store_close(store);
