@@ -17,6 +17,7 @@
 #include "ctl.h"
 #include "erase/erase.h"
 #include "log/feed.h"
+#include "read/ciphertexts.h"
 #include "read/encoded_pages.h"
 
 #define CTL_ERASE_WAIT_MS  10000   /* for a reader of an old state */
@@ -40,6 +41,8 @@ typedef struct {
     uint64_t     count;
     json_t      *found;            /* feeds with their cursors */
     json_t      *keys;             /* of pages in caches */
+    es_erasure_t  *erasures;       /* whose copies are not removed yet */
+    size_t       nerasures;
     es_encoded_page_t  *pages;     /* that workers may have stored */
     size_t       npages;
     json_t      *cursors;          /* of the present feed */
@@ -278,16 +281,24 @@ ctl_erase_check(ctl_t *ctl, ctl_erase_t *e)
 }
 
 
-/* Notes the page of an erased event, also one of a run that was killed. */
+/* Notes an erased event, also one of a run that was killed, and its page. */
 
 static es_rc_t
-ctl_erase_note_page(void *ctx, uint64_t number, const es_erasure_t *erasure)
+ctl_erase_note(void *ctx, uint64_t number, const es_erasure_t *erasure)
 {
-    void               *pages;
+    void               *more;
     ctl_erase_t        *e = ctx;
     es_encoded_page_t   page;
 
     (void) number;
+
+    more = realloc(e->erasures, (e->nerasures + 1) * sizeof(*e->erasures));
+    if (more == NULL) {
+        return ES_NOMEM;
+    }
+
+    e->erasures = more;
+    e->erasures[e->nerasures++] = *erasure;
 
     page.feed = erasure->feed;
     page.page = (erasure->sequence - 1) / ES_FEED_PAGE + 1;
@@ -299,12 +310,12 @@ ctl_erase_note_page(void *ctx, uint64_t number, const es_erasure_t *erasure)
         return ES_OK;
     }
 
-    pages = realloc(e->pages, (e->npages + 1) * sizeof(*e->pages));
-    if (pages == NULL) {
+    more = realloc(e->pages, (e->npages + 1) * sizeof(*e->pages));
+    if (more == NULL) {
         return ES_NOMEM;
     }
 
-    e->pages = pages;
+    e->pages = more;
     e->pages[e->npages++] = page;
 
     return ES_OK;
@@ -317,21 +328,9 @@ static int
 ctl_erase_pages(ctl_t *ctl, ctl_erase_t *e)
 {
     es_rc_t              es;
-    uint64_t             erased, finished;
     es_scrub_t           scrub;
     es_problem_t         problem = { 0 };
     es_encoded_pages_t  *pages;
-
-    es = es_erase_state(ctl->store, &erased, &finished);
-
-    if (es == ES_OK) {
-        es = es_erase_each(ctl->store, finished, ctl_erase_note_page, e);
-    }
-
-    if (es != ES_OK || e->npages == 0) {
-        return es == ES_OK ? CTL_OK
-                           : ctl_fail(CTL_FAILED, "%s", es_reason(es));
-    }
 
     es = es_encoded_open(ctl->store, 0, &pages, &problem);
 
@@ -353,6 +352,53 @@ ctl_erase_pages(ctl_t *ctl, ctl_erase_t *e)
 }
 
 
+static int
+ctl_erase_ciphertexts(ctl_t *ctl, ctl_erase_t *e)
+{
+    es_rc_t            es;
+    es_scrub_t         scrub;
+    es_ciphertexts_t  *texts;
+
+    texts = es_ciphertexts_create(ctl->store, ES_CIPHERTEXTS_HALF);
+
+    es = texts == NULL ? ES_NOMEM
+         : es_ciphertexts_erase(texts, e->erasures, e->nerasures,
+                                CTL_ERASE_WAIT_MS, &scrub);
+    es_ciphertexts_free(texts);
+
+    return es == ES_OK ? CTL_OK
+           : ctl_fail(CTL_FAILED, "the events are erased, but their encrypted "
+                      "fields are not: %s; stop nginx and the dispatcher, and "
+                      "remove encrypted/ of the store", es_reason(es));
+}
+
+
+/* Copies that other processes have made of these events. */
+
+static int
+ctl_erase_copies(ctl_t *ctl, ctl_erase_t *e)
+{
+    int       rc;
+    es_rc_t   es;
+    uint64_t  erased, finished;
+
+    es = es_erase_state(ctl->store, &erased, &finished);
+
+    if (es == ES_OK) {
+        es = es_erase_each(ctl->store, finished, ctl_erase_note, e);
+    }
+
+    if (es != ES_OK || e->nerasures == 0) {
+        return es == ES_OK ? CTL_OK
+                           : ctl_fail(CTL_FAILED, "%s", es_reason(es));
+    }
+
+    rc = ctl_erase_pages(ctl, e);
+
+    return rc == CTL_OK ? ctl_erase_ciphertexts(ctl, e) : rc;
+}
+
+
 /* What records have no longer is still in the files. */
 
 static int
@@ -362,7 +408,7 @@ ctl_erase_end(ctl_t *ctl, ctl_erase_t *e)
     size_t   i;
     es_rc_t  es;
 
-    rc = ctl_erase_pages(ctl, e);
+    rc = ctl_erase_copies(ctl, e);
     if (rc != CTL_OK) {
         return rc;
     }
@@ -481,6 +527,7 @@ ctl_erase(ctl_t *ctl, int argc, char **argv)
     json_decref(e.keys);
     es_buf_free(&e.subject);
     free(e.feeds);
+    free(e.erasures);
     free(e.pages);
 
     return rc;

@@ -34,7 +34,8 @@
 #define ES_CIPHERTEXTS_RESERVE  (UINT64_C(256) << 10)
 #define ES_CIPHERTEXTS_PRUNE    1024       /* removed in one transaction */
 #define ES_CIPHERTEXT_DIGEST    16
-#define ES_CIPHERTEXT_KEY_LEN   (8 + 4 + 8 + ES_CIPHERTEXT_DIGEST)
+#define ES_CIPHERTEXT_PREFIX    (8 + 4 + 8)    /* of an event */
+#define ES_CIPHERTEXT_KEY_LEN   (ES_CIPHERTEXT_PREFIX + ES_CIPHERTEXT_DIGEST)
 
 /* Databases: the two halves have key -> hash, text */
 #define ES_CIPHERTEXTS_META     2      /* "state" -> es_ciphertexts_state_t */
@@ -405,6 +406,52 @@ es_ciphertexts_put(es_ciphertexts_t *texts, MDB_txn *txn,
 }
 
 
+/* An erasure removes texts under the writer lock, after its own commit.  So the
+   text of an event that was erased since it was read is recognized here. */
+
+static es_rc_t
+es_ciphertexts_erased(es_ciphertexts_t *texts, const es_ciphertext_t *item,
+    bool *erased)
+{
+    es_rc_t      rc;
+    uint64_t     count;
+    es_txn_t    *txn;
+    es_feed_t    feed;
+    es_chunk_t   chunk;
+    es_cursor_t  cursor;
+
+    *erased = false;
+
+    rc = es_txn_begin(texts->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_erasures_count(txn, &count);
+
+    if (rc == ES_OK && count > 0) {
+        rc = es_cursor_parse(item->cursor, &cursor);
+
+        if (rc == ES_OK) {
+            rc = es_feed_get(txn, item->place.feed, &feed);
+        }
+
+        if (rc == ES_OK) {
+            rc = es_chunk_seek(txn->events, feed.number, cursor.sequence,
+                               false, &chunk);
+        }
+
+        *erased = rc == ES_OK && chunk.head->first <= cursor.sequence
+                  && es_entry_erased(&chunk.entries[cursor.sequence
+                                                    - chunk.head->first]);
+    }
+
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
 /* Keeps the text of an item, or takes the one that another process has kept
    meanwhile. */
 
@@ -412,12 +459,18 @@ static es_rc_t
 es_ciphertexts_keep(es_ciphertexts_t *texts, MDB_txn *txn,
     es_ciphertexts_state_t *state, es_ciphertext_t *item)
 {
+    bool      erased;
     uint8_t   key[ES_CIPHERTEXT_KEY_LEN];
     es_rc_t   rc;
     es_buf_t  kept;
 
-    rc = es_ciphertext_key(item, key);
-    if (rc != ES_OK) {
+    rc = es_ciphertexts_erased(texts, item, &erased);
+
+    if (rc == ES_OK && !erased) {
+        rc = es_ciphertext_key(item, key);
+    }
+
+    if (rc != ES_OK || erased) {
         return rc;
     }
 
@@ -682,4 +735,140 @@ es_ciphertexts_prune(es_ciphertexts_t *texts)
     free(prune.feeds);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+/* ---- erasing ---- */
+
+
+typedef struct {
+    es_ciphertexts_prune_t  prune;
+    const es_erasure_t     *erasures;
+    size_t                  n;
+    size_t                  done;
+    size_t                  next;
+} es_ciphertexts_eraser_t;
+
+
+/* Makes the beginning of the keys of an event's texts.  False: the feed is
+   gone, and pruning takes its texts. */
+
+static bool
+es_ciphertexts_prefix(const es_ciphertexts_prune_t *prune,
+    const es_erasure_t *erasure, uint8_t prefix[ES_CIPHERTEXT_PREFIX])
+{
+    size_t    i;
+    uint32_t  epoch;
+
+    for (i = 0; i < prune->nfeeds; i++) {
+        if (prune->feeds[i].feed.number == erasure->feed) {
+            break;
+        }
+    }
+
+    if (i == prune->nfeeds) {
+        return false;
+    }
+
+    epoch = (uint32_t) XXH3_64bits(erasure->epoch, strlen(erasure->epoch));
+    es_be64(prune->feeds[i].name, prefix);
+    memcpy(prefix + 8, &epoch, 4);
+    es_be64(erasure->sequence, prefix + 12);
+
+    return true;
+}
+
+
+static int
+es_ciphertexts_erase_half(es_env_t *env, MDB_txn *txn, unsigned half,
+    uint8_t prefix[ES_CIPHERTEXT_PREFIX])
+{
+    int          rc;
+    MDB_val      k, v;
+    MDB_cursor  *cursor;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(env, half), &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+
+    k = (MDB_val) { ES_CIPHERTEXT_PREFIX, prefix };
+
+    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+         rc == 0 && k.mv_size >= ES_CIPHERTEXT_PREFIX
+         && memcmp(k.mv_data, prefix, ES_CIPHERTEXT_PREFIX) == 0;
+         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT))
+    {
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc != 0) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+
+static es_rc_t
+es_ciphertexts_erase_txn(MDB_txn *txn, void *data)
+{
+    int                       rc;
+    size_t                    i;
+    uint8_t                   prefix[ES_CIPHERTEXT_PREFIX];
+    es_env_t                 *env;
+    unsigned                  half;
+    es_ciphertexts_eraser_t  *e;
+
+    e = data;
+    env = e->prune.texts->env;
+    rc = 0;
+
+    for (i = e->done;
+         rc == 0 && i < e->n && i < e->done + e->prune.slice.max;
+         i++)
+    {
+        if (!es_ciphertexts_prefix(&e->prune, &e->erasures[i], prefix)) {
+            continue;
+        }
+
+        for (half = 0; rc == 0 && half < 2; half++) {
+            rc = es_ciphertexts_erase_half(env, txn, half, prefix);
+        }
+    }
+
+    e->next = i;
+
+    return es_env_rc(rc);
+}
+
+
+es_rc_t
+es_ciphertexts_erase(es_ciphertexts_t *texts, const es_erasure_t *erasures,
+    size_t n, int64_t wait_ms, es_scrub_t *scrub)
+{
+    es_rc_t                  rc;
+    es_ciphertexts_eraser_t  e = { .erasures = erasures, .n = n };
+
+    e.prune.texts = texts;
+    e.prune.slice.most = ES_CIPHERTEXTS_PRUNE;
+    e.prune.slice.max = ES_CIPHERTEXTS_PRUNE;
+
+    rc = es_ciphertexts_open(texts, false);
+    if (rc != ES_OK) {
+        return rc == ES_NOT_FOUND ? ES_OK : rc;
+    }
+
+    rc = es_ciphertexts_feeds(&e.prune);
+
+    while (rc == ES_OK && e.done < n) {
+        rc = es_env_shrink(texts->env, es_ciphertexts_erase_txn, &e,
+                           &e.prune.slice);
+        e.done = e.next;
+    }
+
+    free(e.prune.feeds);
+
+    return rc == ES_OK ? es_env_scrub(texts->env, wait_ms, scrub) : rc;
 }

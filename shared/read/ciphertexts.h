@@ -22,7 +22,9 @@
 
 #include "base/base.h"
 #include "jwe/jwe.h"
+#include "log/erased.h"
 #include "store/env.h"
+#include "store/scrub.h"
 
 #define ES_CIPHERTEXTS_HALF  (UINT64_C(512) << 20)    /* bytes */
 
@@ -49,7 +51,8 @@ es_rc_t es_ciphertexts_get(es_ciphertexts_t *texts, es_ciphertext_t *item);
 /*
  * Fills the `out` of each item with the text that is kept, or encrypts and keeps
  * it.  All items share one commit; of two processes the first one wins.  Opens
- * the environment, and makes it if it is missing.
+ * the environment, and makes it if it is missing.  The text of an event that
+ * was erased meanwhile is not kept.
  *
  * ES_INVALID: a key cannot be used.  Other outcomes: the texts cannot be kept;
  * es_reason() says why.  No `out` may be used then.  Blocks.
@@ -63,5 +66,13 @@ es_rc_t es_ciphertexts_make(es_ciphertexts_t *texts, es_ciphertext_t *items,
  * to do.  Blocks.
  */
 es_rc_t es_ciphertexts_prune(es_ciphertexts_t *texts);
+
+/*
+ * Removes the texts of erased events, and what is left of them in the files
+ * (scrub.h).  Without an environment there is nothing to do.  Blocks.
+ */
+es_rc_t es_ciphertexts_erase(es_ciphertexts_t *texts,
+    const es_erasure_t *erasures, size_t n, int64_t wait_ms,
+    es_scrub_t *scrub);
 
 #endif /* ES_CIPHERTEXTS_H */

@@ -12,9 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "erase/erase.h"
 #include "log/feed.h"
 #include "open/open.h"
 #include "read/ciphertexts.h"
+#include "store/txn.h"
 #include "tap.h"
 
 #define HALF  (UINT64_C(64) << 10)
@@ -292,6 +294,98 @@ test_prune(void)
 }
 
 
+static es_rc_t
+note(void *ctx, uint64_t number, const es_erasure_t *erasure)
+{
+    (void) number;
+    *(es_erasure_t *) ctx = *erasure;
+
+    return ES_OK;
+}
+
+
+/* True if the file has the bytes. */
+
+static bool
+in_file(es_str_t bytes)
+{
+    int          fd;
+    bool         found;
+    char        *file, name[80];
+    struct stat  st;
+
+    (void) snprintf(name, sizeof(name), "%s/data.mdb", path);
+
+    fd = open(name, O_RDONLY);
+    (void) fstat(fd, &st);
+    file = malloc((size_t) st.st_size);
+    found = pread(fd, file, (size_t) st.st_size, 0) == st.st_size
+            && memmem(file, (size_t) st.st_size, bytes.data, bytes.len);
+
+    free(file);
+    (void) close(fd);
+
+    return found;
+}
+
+
+/* Closing the file in this process would release LMDB's locks. */
+
+static bool
+on_disk(es_str_t bytes)
+{
+    int    status;
+    pid_t  pid;
+
+    pid = fork();
+
+    if (pid == 0) {
+        _exit(in_file(bytes));
+    }
+
+    (void) waitpid(pid, &status, 0);
+
+    return WEXITSTATUS(status) != 0;
+}
+
+
+static void
+test_erase(void)
+{
+    char             cursor[ES_CURSOR_MAX];
+    es_txn_t        *txn;
+    es_feed_t        f;
+    es_erase_t       what = { .feed = es_lit("a"), .forget = true };
+    es_scrub_t       scrub;
+    es_erasure_t     erasure;
+    es_ciphertext_t  item;
+
+    keep("a", 6);
+    item = item_of("a", 5, cursor);
+    need(es_ciphertexts_make(texts, &item, 1), "make");
+    ok(on_disk(text(&item)), "the text is in the file");
+
+    need(es_txn_begin(store, &txn), "txn");
+    need(es_feed_get(txn, es_lit("a"), &f), "feed");
+    es_txn_end(txn);
+
+    memcpy(what.event.epoch, f.epoch, sizeof(f.epoch));
+    what.event.sequence = 5;
+    need(es_erase(store, &what), "erase");
+    need(es_erase_each(store, 0, note, &erasure), "each");
+
+    is_int(es_ciphertexts_erase(texts, &erasure, 1, 1000, &scrub), ES_OK,
+           "erase");
+    ok(!kept("a", 5) && kept("a", 6), "the text of that event is gone");
+    ok(!on_disk(text(&item)), "and its bytes are");
+
+    keep("a", 5);
+    ok(!kept("a", 5), "what was read before the erasure is not kept");
+
+    es_buf_free(&item.out);
+}
+
+
 /* One byte of each text, so that none matches its hash. */
 
 static void
@@ -416,6 +510,7 @@ main(void)
     test_race();
     test_bound();
     test_prune();
+    test_erase();
     test_damage();
     test_refused();
 
