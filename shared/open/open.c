@@ -454,6 +454,7 @@ es_store_alloc(const char *path, unsigned flags, const es_format_t *format)
     store->map_max = format->map_max;
     (void) pthread_mutex_init(&store->txns_lock, NULL);
     (void) pthread_mutex_init(&store->said_lock, NULL);
+    (void) pthread_mutex_init(&store->rules_lock, NULL);
     es_machine_read(&store->machine);
 
     store->path = strdup(path);
@@ -558,6 +559,7 @@ es_store_close(es_store_t *store)
 
     (void) pthread_mutex_destroy(&store->txns_lock);
     (void) pthread_mutex_destroy(&store->said_lock);
+    (void) pthread_mutex_destroy(&store->rules_lock);
     es_deletions_free(store);
     free(store->path);
     free(store);

@@ -5,6 +5,7 @@
  */
 
 #include <jansson.h>
+#include <xxhash.h>
 
 #include "base/base.h"
 #include "base/event_loop.h"
@@ -224,6 +225,65 @@ es_registry_rule_read(es_str_t text, es_feed_rule_t *rule)
 }
 
 
+_Static_assert(sizeof(es_feed_rule_t)
+               == sizeof(((es_rule_slot_t *) 0)->rule),
+               "a slot has room for a rule");
+
+
+/* Every publish asks for a rule, so the store keeps those that it has read
+   until the registry changes.  `feed` is a valid name. */
+
+static es_rule_slot_t *
+es_rule_slot(es_store_t *store, es_str_t feed)
+{
+    return &store->rules[XXH3_64bits(feed.data, feed.len) % ES_RULE_CACHE];
+}
+
+
+static bool
+es_rule_known(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
+{
+    bool             known;
+    uint64_t         version;
+    es_rule_slot_t  *slot;
+
+    slot = es_rule_slot(store, feed);
+    version = es_registry_version(store);
+
+    (void) pthread_mutex_lock(&store->rules_lock);
+
+    known = version != 0 && slot->version == version
+            && es_str_eq(es_str(slot->feed), feed);
+
+    if (known) {
+        memcpy(rule, &slot->rule, sizeof(es_feed_rule_t));
+    }
+
+    (void) pthread_mutex_unlock(&store->rules_lock);
+
+    return known;
+}
+
+
+static void
+es_rule_keep(es_store_t *store, es_str_t feed, uint64_t version,
+    const es_feed_rule_t *rule)
+{
+    es_rule_slot_t  *slot;
+
+    slot = es_rule_slot(store, feed);
+
+    (void) pthread_mutex_lock(&store->rules_lock);
+
+    slot->version = version;
+    memcpy(&slot->rule, rule, sizeof(es_feed_rule_t));
+    memcpy(slot->feed, feed.data, feed.len);
+    slot->feed[feed.len] = '\0';
+
+    (void) pthread_mutex_unlock(&store->rules_lock);
+}
+
+
 es_rc_t
 es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
 {
@@ -233,7 +293,7 @@ es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
 
     memset(rule, 0, sizeof(es_feed_rule_t));
 
-    if (!es_feed_name_ok(feed)) {
+    if (!es_feed_name_ok(feed) || es_rule_known(store, feed, rule)) {
         return ES_OK;
     }
 
@@ -249,9 +309,14 @@ es_registry_rule(es_store_t *store, es_str_t feed, es_feed_rule_t *rule)
                                    rule);
     }
 
+    if (rc == ES_OK || rc == ES_NOT_FOUND) {
+        es_rule_keep(store, feed, mdb_txn_id(txn), rule);
+        rc = ES_OK;
+    }
+
     es_env_read_end(store->registry, txn);
 
-    return rc == ES_NOT_FOUND ? ES_OK : rc;
+    return rc;
 }
 
 

@@ -421,8 +421,9 @@ es_rc_t es_registry_removed_name(es_store_t *store, uint32_t number,
 es_rc_t es_registry_get(es_store_t *store, es_kind_t kind, es_str_t name,
     es_buf_t *out);
 
-/* The rule of a feed as it is stored now, in some microseconds.  A feed
-   without a record has the default. */
+/* The rule of a feed as it is stored now.  A feed without a record has the
+   default.  A memory read once the rule is known, until the registry changes.
+   */
 es_rc_t es_registry_rule(es_store_t *store, es_str_t feed,
     es_feed_rule_t *rule);
 

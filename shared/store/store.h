@@ -58,11 +58,19 @@
 #define ES_CHECKPOINTS_META         1
 
 #define ES_TYPE_CACHE  64
+#define ES_RULE_CACHE  64
 
 typedef struct {
     uint64_t  hash;
     uint32_t  number;          /* 0: the slot is free */
 } es_type_slot_t;
+
+/* The rule of a feed, see es_registry_rule(). */
+typedef struct {
+    uint64_t  version;         /* the registry's, which had it; 0: none */
+    uint64_t  rule;            /* the es_feed_rule_t */
+    char      feed[ES_FEED_MAX + 1];
+} es_rule_slot_t;
 
 /* Of layers above: catalogue/validate.h, log/id_index.h, keys/keyring.h. */
 struct es_validator;
@@ -83,6 +91,9 @@ struct es_store {
     es_env_t         *checkpoints;     /* the same */
     int               bell;            /* -1: not writable */
     const char       *program;         /* audit/actor.h; NULL: none */
+
+    pthread_mutex_t   rules_lock;
+    es_rule_slot_t    rules[ES_RULE_CACHE];
 
     struct es_keyring    *ring;        /* NULL: no keys */
     struct es_validator  *validator;   /* compiled schemas */
