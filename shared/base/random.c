@@ -58,18 +58,3 @@ es_base32_char(unsigned value)
 {
     return "abcdefghijklmnopqrstuvwxyz234567"[value & 31];
 }
-
-
-int
-es_base32_value(char c)
-{
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a';
-    }
-
-    if (c >= '2' && c <= '7') {
-        return c - '2' + 26;
-    }
-
-    return -1;
-}

@@ -18,6 +18,12 @@ es_rc_t es_random_base32(char *out, size_t len);
 /* The character of a value from 0 to 31, and the value of a character (-1:
    it has none). */
 char es_base32_char(unsigned value);
-int es_base32_value(char c);
+
+static inline int
+es_base32_value(char c)
+{
+    return c >= 'a' && c <= 'z' ? c - 'a'
+           : c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+}
 
 #endif /* ES_RANDOM_H */
