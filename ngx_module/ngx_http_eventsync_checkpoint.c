@@ -99,11 +99,11 @@ ngx_http_eventsync_checkpoint(ngx_http_eventsync_ctx_t *ctx)
 
     r->write_event_handler = ngx_http_eventsync_checkpoint_resume;
 
-    if (ngx_http_eventsync_checkpoint_body(ctx) != NGX_OK
-        || ngx_http_eventsync_checkpoint_commit(ctx) != NGX_OK)
-    {
+    if (ngx_http_eventsync_checkpoint_body(ctx) != NGX_OK) {
         return NGX_DECLINED;
     }
+
+    ngx_http_eventsync_checkpoint_commit(ctx);
 
     r->main->count++;
 

@@ -25,7 +25,7 @@ struct ngx_http_eventsync_checkpoint_s {
 
 ngx_int_t ngx_http_eventsync_checkpoint_commit_init(
     ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle);
-ngx_int_t ngx_http_eventsync_checkpoint_commit(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_checkpoint_commit(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_checkpoint_commit_free(
     ngx_http_eventsync_worker_t *w);
 

@@ -36,9 +36,9 @@ ngx_http_eventsync_checkpoint_commit_init(ngx_http_eventsync_worker_t *w,
 }
 
 
-/* NGX_DECLINED: the job did not join a group */
+/* the job joins the next commit */
 
-ngx_int_t
+void
 ngx_http_eventsync_checkpoint_commit(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_http_eventsync_checkpoint_t  *checkpoint;
@@ -48,8 +48,8 @@ ngx_http_eventsync_checkpoint_commit(ngx_http_eventsync_ctx_t *ctx)
     checkpoint->member.ctx = ctx;
     checkpoint->member.item = &checkpoint->job;
 
-    return ngx_http_eventsync_group_add(&ctx->worker->checkpoints,
-                                        &checkpoint->member);
+    ngx_http_eventsync_group_add(&ctx->worker->checkpoints,
+                                 &checkpoint->member);
 }
 
 

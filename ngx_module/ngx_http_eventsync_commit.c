@@ -47,9 +47,9 @@ ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
 }
 
 
-/* the batch joins the next commit; NGX_DECLINED: it did not join */
+/* the batch joins the next commit */
 
-ngx_int_t
+void
 ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
 {
     ngx_http_eventsync_publish_t  *publish;
@@ -63,8 +63,7 @@ ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx)
     publish->member.ctx = ctx;
     publish->member.item = publish->batch;
 
-    return ngx_http_eventsync_group_add(&ctx->worker->commit,
-                                        &publish->member);
+    ngx_http_eventsync_group_add(&ctx->worker->commit, &publish->member);
 }
 
 

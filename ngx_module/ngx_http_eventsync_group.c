@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Groups: one task on a thread does the jobs of many requests together, so that publishes, or checkpoints, share one commit and its fsync.
+ * Groups: one task on a thread does the jobs of many requests together, so
+ * that publishes, or checkpoints, share one commit and its fsync.
  *
  * A group has one task at a time. Jobs that come while it runs wait in a
- * queue, and all of them go into the next task. Callbacks of the group's owner
- * say what a task does with its jobs.
+ * queue, and all of them go into the next task. It starts at the end of a turn
+ * of the event loop, so that it has the jobs of all requests of the turn.
+ * Callbacks of the group's owner say what a task does with its jobs.
  */
 
 
@@ -24,6 +26,7 @@ static ngx_int_t ngx_http_eventsync_group_items(
 static void ngx_http_eventsync_group_move(ngx_queue_t *to, ngx_queue_t *from);
 static void ngx_http_eventsync_group_thread(void *data, ngx_log_t *log);
 static void ngx_http_eventsync_group_event(ngx_event_t *ev);
+static void ngx_http_eventsync_group_turn(ngx_event_t *ev);
 static void ngx_http_eventsync_group_answer(ngx_http_eventsync_group_t *group,
     ngx_queue_t *queue, es_rc_t rc);
 
@@ -36,6 +39,11 @@ ngx_http_eventsync_group_init(ngx_http_eventsync_group_t *group,
 
     ngx_queue_init(&group->next);
     ngx_queue_init(&group->running);
+    ngx_queue_init(&group->finished);
+
+    group->turn.handler = ngx_http_eventsync_group_turn;
+    group->turn.data = group;
+    group->turn.log = cycle->log;
 
     task = ngx_thread_task_alloc(cycle->pool, 0);
     if (task == NULL) {
@@ -56,27 +64,20 @@ ngx_http_eventsync_group_init(ngx_http_eventsync_group_t *group,
 }
 
 
-/*
- * The job joins the next task, and its request is blocked until that task is
- * done. NGX_DECLINED: the job did not join.
- */
+/* the job joins the next task; its request is blocked until that is done */
 
-ngx_int_t
+void
 ngx_http_eventsync_group_add(ngx_http_eventsync_group_t *group,
     ngx_http_eventsync_job_t *job)
 {
     ngx_queue_insert_tail(&group->next, &job->queue);
 
-    if (!group->busy && ngx_http_eventsync_group_start(group) != NGX_OK) {
-        ngx_queue_remove(&job->queue);
-
-        return ngx_http_eventsync_fail_store(job->ctx, ES_BUSY);
-    }
-
     job->ctx->request->main->blocked++;
     job->ctx->request->aio = 1;
 
-    return NGX_OK;
+    if (!group->busy) {
+        ngx_post_event(&group->turn, &ngx_posted_events);
+    }
 }
 
 
@@ -171,8 +172,6 @@ ngx_http_eventsync_group_event(ngx_event_t *ev)
 {
     ngx_http_eventsync_group_t  *group = ev->data;
 
-    ngx_queue_t  done, failed;
-
     if (ngx_http_eventsync_task_late(ev)) {
         ngx_log_error(NGX_LOG_WARN, ev->log, 0,
                       "eventsync %s takes more than %M ms", group->name,
@@ -184,14 +183,28 @@ ngx_http_eventsync_group_event(ngx_event_t *ev)
 
     group->busy = 0;
 
-    ngx_queue_init(&done);
-    ngx_http_eventsync_group_move(&done, &group->running);
+    ngx_http_eventsync_group_move(&group->finished, &group->running);
 
     group->done(group, ev->log);
 
+    ngx_post_event(&group->turn, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_eventsync_group_turn(ngx_event_t *ev)
+{
+    ngx_http_eventsync_group_t  *group = ev->data;
+
+    ngx_queue_t  finished, failed;
+
+    ngx_queue_init(&finished);
+    ngx_http_eventsync_group_move(&finished, &group->finished);
+
     /* start the next task before any answer is sent: the disk must not idle */
 
-    if (!ngx_queue_empty(&group->next)
+    if (!group->busy
+        && !ngx_queue_empty(&group->next)
         && ngx_http_eventsync_group_start(group) != NGX_OK)
     {
         ngx_queue_init(&failed);
@@ -200,7 +213,7 @@ ngx_http_eventsync_group_event(ngx_event_t *ev)
         ngx_http_eventsync_group_answer(group, &failed, ES_BUSY);
     }
 
-    ngx_http_eventsync_group_answer(group, &done, ES_OK);
+    ngx_http_eventsync_group_answer(group, &finished, ES_OK);
 }
 
 

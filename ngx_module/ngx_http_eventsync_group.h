@@ -33,6 +33,9 @@ struct ngx_http_eventsync_group_s {
                                                      ngx_connection_t */
     ngx_queue_t                       next;       /* jobs of the next task */
     ngx_queue_t                       running;    /* jobs being done */
+    ngx_queue_t                       finished;   /* jobs to be answered */
+    ngx_event_t                       turn;       /* ends a turn of the event
+                                                     loop */
     ngx_uint_t                        busy;       /* unsigned  busy:1 */
 
     es_store_t                       *es;
@@ -59,7 +62,7 @@ struct ngx_http_eventsync_group_s {
 
 ngx_int_t ngx_http_eventsync_group_init(ngx_http_eventsync_group_t *group,
     ngx_http_eventsync_worker_t *w, ngx_cycle_t *cycle);
-ngx_int_t ngx_http_eventsync_group_add(ngx_http_eventsync_group_t *group,
+void ngx_http_eventsync_group_add(ngx_http_eventsync_group_t *group,
     ngx_http_eventsync_job_t *job);
 ngx_int_t ngx_http_eventsync_group_start(ngx_http_eventsync_group_t *group);
 void ngx_http_eventsync_group_free(ngx_http_eventsync_group_t *group);

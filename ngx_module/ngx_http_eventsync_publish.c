@@ -421,7 +421,6 @@ static ngx_int_t
 ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
 {
     size_t                         n;
-    ngx_int_t                      rc;
     ngx_http_eventsync_publish_t  *publish;
 
     publish = ctx->publish;
@@ -459,14 +458,13 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
         return ngx_http_eventsync_send_problem(ctx);
     }
 
-    rc = (publish->schema && !publish->validated)
-         ? ngx_http_eventsync_validate(ctx) : ngx_http_eventsync_commit(ctx);
-
-    if (rc != NGX_OK) {
-        return ngx_http_eventsync_send_problem(ctx);
+    if (!publish->schema || publish->validated) {
+        ngx_http_eventsync_commit(ctx);
+        return NGX_DONE;
     }
 
-    return NGX_DONE;
+    return (ngx_http_eventsync_validate(ctx) == NGX_OK)
+           ? NGX_DONE : ngx_http_eventsync_send_problem(ctx);
 }
 
 

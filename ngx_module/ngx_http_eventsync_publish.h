@@ -53,7 +53,7 @@ ngx_uint_t ngx_http_eventsync_prefers(ngx_http_eventsync_ctx_t *ctx,
 ngx_int_t ngx_http_eventsync_validate(ngx_http_eventsync_ctx_t *ctx);
 ngx_int_t ngx_http_eventsync_commit_init(ngx_http_eventsync_worker_t *w,
     ngx_cycle_t *cycle);
-ngx_int_t ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
+void ngx_http_eventsync_commit(ngx_http_eventsync_ctx_t *ctx);
 void ngx_http_eventsync_commit_recover(ngx_http_eventsync_worker_t *w);
 void ngx_http_eventsync_commit_free(ngx_http_eventsync_worker_t *w);
 
