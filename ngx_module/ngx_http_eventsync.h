@@ -136,6 +136,8 @@ struct ngx_http_eventsync_ctx_s {
                                                      certificate is the key */
     const es_key_t                   *grant;      /* see _auth */
     ngx_uint_t                        granted;    /* unsigned  granted:1 */
+    ngx_uint_t                        waited;     /* unsigned  waited:1; for the
+                                                     body or a thread */
     int64_t                           expires_ms; /* 0: never */
     uint32_t                          partner;    /* its number; 0: none */
     ngx_str_t                         partner_name;

@@ -167,6 +167,8 @@ static ngx_int_t
 ngx_http_eventsync_parse_task(ngx_http_eventsync_ctx_t *ctx,
     ngx_thread_task_t *task)
 {
+    ctx->waited = 1;
+
     task->event.handler = ngx_http_eventsync_parse_event;
     task->event.data = ctx;
     task->event.log = ctx->request->connection->log;

@@ -450,7 +450,7 @@ ngx_http_eventsync_publish_parsed(ngx_http_eventsync_ctx_t *ctx)
      * the permission again
      */
 
-    if (ngx_http_eventsync_permit(ctx) != NGX_OK
+    if ((ctx->waited && ngx_http_eventsync_permit(ctx) != NGX_OK)
         || ngx_http_eventsync_limit_publish(ctx, n) != NGX_OK
         || ngx_http_eventsync_room(ctx, n * NGX_HTTP_EVENTSYNC_RESULT)
            != NGX_OK)

@@ -61,6 +61,10 @@ ngx_http_eventsync_steps(ngx_http_eventsync_ctx_t *ctx)
 
     rc = ngx_http_read_client_request_body(r, ngx_http_eventsync_steps_body);
 
+    if (rc == NGX_AGAIN) {
+        ctx->waited = 1;
+    }
+
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         return rc;
     }
@@ -162,7 +166,8 @@ ngx_http_eventsync_steps_body(ngx_http_request_t *r)
 
     /* reading may have taken long: the permission may be revoked by now */
 
-    if (ctx->steps->body == NGX_HTTP_EVENTSYNC_BODY_READ
+    if (ctx->waited
+        && ctx->steps->body == NGX_HTTP_EVENTSYNC_BODY_READ
         && ngx_http_eventsync_permit(ctx) != NGX_OK)
     {
         rc = NGX_DECLINED;
