@@ -24,7 +24,9 @@
 #include "event/batch.h"
 
 
-#define NGX_HTTP_EVENTSYNC_BATCH_KEPT  (1024 * 1024)
+/* memory of batches that a worker keeps: of one, and of all */
+#define NGX_HTTP_EVENTSYNC_BATCH_KEPT    (1024 * 1024)
+#define NGX_HTTP_EVENTSYNC_BATCHES_KEPT  (8 * 1024 * 1024)
 
 /* about the bytes of an event in the answer */
 #define NGX_HTTP_EVENTSYNC_RESULT      128
@@ -129,6 +131,8 @@ ngx_http_eventsync_publish_batch(ngx_http_eventsync_ctx_t *ctx)
 
     if (w->nbatches) {
         publish->batch = w->batches[--w->nbatches];
+        w->batches_size -= es_batch_kept(publish->batch);
+
         es_batch_reset(publish->batch, ngx_http_eventsync_str(&ctx->feed),
                        &limits);
 
@@ -578,16 +582,20 @@ ngx_http_eventsync_publish_cleanup(void *data)
 {
     ngx_http_eventsync_publish_t  *publish = data;
 
+    size_t                        size;
     ngx_http_eventsync_worker_t  *w;
 
     w = publish->ctx->worker;
+    size = es_batch_kept(publish->batch);
 
     /* clearing fresh memory page by page costs more than parsing */
 
     if (w->nbatches < NGX_HTTP_EVENTSYNC_BATCHES
-        && es_batch_kept(publish->batch) <= NGX_HTTP_EVENTSYNC_BATCH_KEPT)
+        && size <= NGX_HTTP_EVENTSYNC_BATCH_KEPT
+        && size <= NGX_HTTP_EVENTSYNC_BATCHES_KEPT - w->batches_size)
     {
         w->batches[w->nbatches++] = publish->batch;
+        w->batches_size += size;
         return;
     }
 

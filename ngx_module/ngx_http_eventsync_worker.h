@@ -27,7 +27,7 @@
 #define NGX_HTTP_EVENTSYNC_TOKENS   256
 #define NGX_HTTP_EVENTSYNC_ISSUED   256
 #define NGX_HTTP_EVENTSYNC_MEMO     32
-#define NGX_HTTP_EVENTSYNC_BATCHES  8
+#define NGX_HTTP_EVENTSYNC_BATCHES  128
 #define NGX_HTTP_EVENTSYNC_REOPEN   1000
 
 
@@ -71,6 +71,7 @@ struct ngx_http_eventsync_worker_s {
     ngx_http_eventsync_group_t        commit;
     es_batch_t                       *batches[NGX_HTTP_EVENTSYNC_BATCHES];
     ngx_uint_t                        nbatches;   /* unused ones */
+    size_t                            batches_size;
 
     ngx_http_eventsync_group_t        checkpoints;
     ngx_http_eventsync_work_t         works[NGX_HTTP_EVENTSYNC_WORKS];
