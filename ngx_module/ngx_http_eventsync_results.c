@@ -163,9 +163,13 @@ ngx_http_eventsync_results_stored(ngx_http_eventsync_ctx_t *ctx, u_char *p,
 
     /* an id contains no byte that needs escaping, see event.h */
 
-    p = ngx_sprintf(p, "{\"id\":\"%*s\",\"cursor\":\"%s\",\"duplicate\":%s",
-                    result->id.len, result->id.data, result->cursor,
-                    result->duplicate ? "true" : "false");
+    p = ngx_http_eventsync_copy(p, "{\"id\":\"");
+    p = ngx_cpymem(p, result->id.data, result->id.len);
+    p = ngx_http_eventsync_copy(p, "\",\"cursor\":\"");
+    p = ngx_cpymem(p, result->cursor, ngx_strlen(result->cursor));
+    p = result->duplicate
+        ? ngx_http_eventsync_copy(p, "\",\"duplicate\":true")
+        : ngx_http_eventsync_copy(p, "\",\"duplicate\":false");
 
     if (result->replaced) {
         p = ngx_cpymem(p, ",\"replaced\":true",

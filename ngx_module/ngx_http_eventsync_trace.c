@@ -14,6 +14,8 @@
 #include "trace/context.h"
 
 
+static ngx_int_t ngx_http_eventsync_trace_span(ngx_http_request_t *r,
+    es_trace_t *trace);
 static ngx_int_t ngx_http_eventsync_trace_state(ngx_http_request_t *r,
     es_str_t *state);
 
@@ -45,11 +47,17 @@ ngx_http_eventsync_trace_in(ngx_http_request_t *r, es_trace_t *trace)
 ngx_int_t
 ngx_http_eventsync_trace_of(ngx_http_request_t *r, es_trace_t *trace)
 {
-    ngx_http_eventsync_ctx_t  *ctx;
+    return (ngx_http_eventsync_trace_in(r, trace) == NGX_OK)
+           ? NGX_OK : ngx_http_eventsync_trace_span(r, trace);
+}
 
-    if (ngx_http_eventsync_trace_in(r, trace) == NGX_OK) {
-        return NGX_OK;
-    }
+
+/* the context that the request's span has, if it is sent */
+
+static ngx_int_t
+ngx_http_eventsync_trace_span(ngx_http_request_t *r, es_trace_t *trace)
+{
+    ngx_http_eventsync_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_eventsync_module);
 
@@ -75,7 +83,7 @@ ngx_http_eventsync_trace_batch(ngx_http_eventsync_ctx_t *ctx,
     r = ctx->request;
     theirs = (ngx_http_eventsync_trace_in(r, &trace) == NGX_OK);
 
-    if (!theirs && ngx_http_eventsync_trace_of(r, &trace) != NGX_OK) {
+    if (!theirs && ngx_http_eventsync_trace_span(r, &trace) != NGX_OK) {
         return NGX_OK;
     }
 
