@@ -6,17 +6,21 @@
  *
  *   grow --store D --feed F --events N [--batch 1000] [--size 120]
  *        [--types 10] [--variants 1] [--subjects 1000] [--prefix grow]
- *        [--orders SEED]
+ *        [--orders SEED] [--pack LEVEL]
  *
  * The types and subjects are used in turn; --size is the length of the text in
  * the data.  With --variants N, every second type becomes N types with a common
  * prefix.  With --orders the events are those of orders.h instead, and only
- * the first four options count.
+ * the first four options count.  --pack packs the history every PACK_EVERY
+ * commits and at the end, as a dispatcher does beside a publisher.
  */
 
 #include "bench.h"
 #include "eventsync.h"
 #include "orders.h"
+#include "pack/pack.h"
+
+#define PACK_EVERY  10
 
 static es_batch_t *
 start_batch(const char *feed)
@@ -77,11 +81,39 @@ make_batch(const char *feed, const char *prefix, const char *payload,
     return batch;
 }
 
+typedef struct {
+    unsigned  level;           /* 0: nothing is packed */
+    uint64_t  after;
+    uint64_t  events;
+    uint64_t  bytes;           /* of their records */
+} packing_t;
+
+/* Packs all full pages after the last one that it has packed. */
+static void
+pack(es_store_t *store, const char *feed, packing_t *packing)
+{
+    es_rc_t           rc;
+    es_str_t          name = { feed, strlen(feed) };
+    es_packed_runs_t  step = { 0 };
+
+    while (packing->level > 0 && !step.done) {
+        rc = es_pack_step(store, name, packing->after, ES_PACK_RUNS_MAX,
+                          packing->level, &step);
+        if (rc != ES_OK) {
+            bench_die("pack: %s", es_strerror(rc));
+        }
+        packing->after = step.next;
+        packing->events += step.events;
+        packing->bytes += step.after;
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     char           *payload;
     uint64_t        began, ns;
+    packing_t       packing = { 0 };
     orders_t        orders = { 0 };
     es_store_t     *store;
     es_batch_t     *batch;
@@ -98,6 +130,7 @@ main(int argc, char **argv)
     variants = (unsigned long) bench_arg_n(argc, argv, "--variants", "1");
     subjects = (unsigned long) bench_arg_n(argc, argv, "--subjects", "1000");
     orders.state = (uint64_t) bench_arg_n(argc, argv, "--orders", "0");
+    packing.level = (unsigned) bench_arg_n(argc, argv, "--pack", "0");
     if (size > 3000 || per_batch == 0 || types == 0 || variants == 0
         || subjects == 0)
     {
@@ -124,11 +157,18 @@ main(int argc, char **argv)
             bench_die("publish: %s", es_strerror(es_batch_rc(batch)));
         }
         es_batch_destroy(batch);
+        if (i / per_batch % PACK_EVERY == PACK_EVERY - 1) {
+            pack(store, feed, &packing);
+        }
     }
+    pack(store, feed, &packing);
 
     ns = bench_now_ns() - began;
-    printf("{\"events\":%lu,\"seconds\":%.3f,\"rate\":%.1f}\n", events,
-           (double) ns / 1e9, (double) events * 1e9 / (double) ns);
+    printf("{\"events\":%lu,\"seconds\":%.3f,\"rate\":%.1f,\"packed\":%llu,"
+           "\"packed_bytes\":%llu}\n", events, (double) ns / 1e9,
+           (double) events * 1e9 / (double) ns,
+           (unsigned long long) packing.events,
+           (unsigned long long) packing.bytes);
     es_store_close(store);
     free(payload);
     return 0;

@@ -10,7 +10,8 @@
  * The file is a whole request, head and body.  Each run of 12 '@' in it is
  * replaced by a number that no request has used (from --start on).  Each run of
  * '#' is replaced by a random number of the same length, at least a hundred
- * below the largest of that length.
+ * below the largest of that length.  Each '~' is replaced by a random hexadecimal
+ * digit.
  *
  * With --rate, requests begin at that even rate per second instead, and the
  * time of one that found all connections busy runs from when it was due.
@@ -45,6 +46,7 @@ typedef struct {
     size_t     len;
     marks_t    unique;
     marks_t    random;
+    marks_t    hex;
     uint64_t   counter;
     uint64_t   state;          /* xorshift */
     int        epoll;
@@ -110,6 +112,15 @@ print_digits(char *out, size_t width, uint64_t n)
 }
 
 static uint64_t
+random_bits(load_t *load)
+{
+    load->state ^= load->state << 13;
+    load->state ^= load->state >> 7;
+    load->state ^= load->state << 17;
+    return load->state;
+}
+
+static uint64_t
 random_of_width(load_t *load, size_t width)
 {
     size_t    i;
@@ -118,10 +129,7 @@ random_of_width(load_t *load, size_t width)
     for (i = 1; i < width; i++) {
         low *= 10;
     }
-    load->state ^= load->state << 13;
-    load->state ^= load->state >> 7;
-    load->state ^= load->state << 17;
-    return low + load->state % (low * 9 > 100 ? low * 9 - 100 : 1);
+    return low + random_bits(load) % (low * 9 > 100 ? low * 9 - 100 : 1);
 }
 
 static void
@@ -136,6 +144,10 @@ fill_request(load_t *load, conn_t *conn)
     for (i = 0; i < load->random.n; i++) {
         print_digits(conn->request + load->random.at[i], load->random.len[i],
                      random_of_width(load, load->random.len[i]));
+    }
+    for (i = 0; i < load->hex.n; i++) {
+        conn->request[load->hex.at[i]]
+            = "0123456789abcdef"[random_bits(load) >> 32 & 15];
     }
 }
 
@@ -286,6 +298,7 @@ main(int argc, char **argv)
     read_template(&load, bench_arg(argc, argv, "--request", NULL));
     find_marks(&load, '@', MARK, MARK, &load.unique);
     find_marks(&load, '#', 1, 18, &load.random);
+    find_marks(&load, '~', 1, 1, &load.hex);
 
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
     conns = bench_alloc((size_t) connections, sizeof(conn_t));
