@@ -3,7 +3,7 @@
 /*
  * Takes UUIDs out of texts and puts them back.
  *
- * Each read of a packed page prints hundreds of them, so two digits are copied
+ * Each read of a packed page prints hundreds of them, so eight digits are made
  * at once.
  */
 
@@ -13,19 +13,6 @@
 static const uint8_t  es_uuid_at[ES_UUID_LEN] = {
     0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34
 };
-
-#define ES_HEX_ROW(h)                                                         \
-    { h "0" }, { h "1" }, { h "2" }, { h "3" }, { h "4" }, { h "5" },         \
-    { h "6" }, { h "7" }, { h "8" }, { h "9" }, { h "a" }, { h "b" },         \
-    { h "c" }, { h "d" }, { h "e" }, { h "f" }
-
-static const char  es_uuid_hex[256][3] = {
-    ES_HEX_ROW("0"), ES_HEX_ROW("1"), ES_HEX_ROW("2"), ES_HEX_ROW("3"),
-    ES_HEX_ROW("4"), ES_HEX_ROW("5"), ES_HEX_ROW("6"), ES_HEX_ROW("7"),
-    ES_HEX_ROW("8"), ES_HEX_ROW("9"), ES_HEX_ROW("a"), ES_HEX_ROW("b"),
-    ES_HEX_ROW("c"), ES_HEX_ROW("d"), ES_HEX_ROW("e"), ES_HEX_ROW("f")
-};
-
 
 static int
 es_uuid_digit(char c)
@@ -62,16 +49,53 @@ es_uuid_parse(const char *text, uint8_t uuid[ES_UUID_LEN])
 }
 
 
+/* Returns the eight digits of four bytes. */
+
+static uint64_t
+es_uuid_digits(const uint8_t *bytes)
+{
+    uint32_t  word;
+    uint64_t  v, letters;
+
+    memcpy(&word, bytes, sizeof(word));
+
+    /* Each byte gets room for two, then each half a byte of its own. */
+
+    v = word;
+    v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
+    v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    v = (v >> 4 & UINT64_C(0x000f000f000f000f))
+        | (v & UINT64_C(0x000f000f000f000f)) << 8;
+
+    /* one in each byte that is above 9 */
+
+    letters = (v + UINT64_C(0x0606060606060606)) >> 4
+              & UINT64_C(0x0101010101010101);
+
+    return v + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10);
+}
+
+
 static void
 es_uuid_print(const uint8_t uuid[ES_UUID_LEN], char *out)
 {
-    unsigned  i;
+    uint64_t  a, b, c, d;
 
-    for (i = 0; i < ES_UUID_LEN; i++) {
-        memcpy(out + es_uuid_at[i], es_uuid_hex[uuid[i]], 2);
-    }
+    a = es_uuid_digits(uuid);
+    b = es_uuid_digits(uuid + 4);
+    c = es_uuid_digits(uuid + 8);
+    d = es_uuid_digits(uuid + 12);
 
-    out[8] = out[13] = out[18] = out[23] = '-';
+    memcpy(out, &a, 8);
+    out[8] = '-';
+    memcpy(out + 9, &b, 4);
+    out[13] = '-';
+    memcpy(out + 14, (char *) &b + 4, 4);
+    out[18] = '-';
+    memcpy(out + 19, &c, 4);
+    out[23] = '-';
+    memcpy(out + 24, (char *) &c + 4, 4);
+    memcpy(out + 28, &d, 8);
 }
 
 

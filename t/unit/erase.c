@@ -2,7 +2,7 @@
 
 /*
  * Erases subjects and single events in random order, from chunks of one event
- * and of many, among retention and new events of the same subjects.  After each
+ * and of many and from packed ones, among retention and new events of the same subjects.  After each
  * step the store must be sound, each reader by subject must get what a model
  * says, and no byte of an erased event may be in the files.
  *
@@ -23,6 +23,7 @@
 #include "log/feed.h"
 #include "log/subject.h"
 #include "open/open.h"
+#include "pack/pack.h"
 #include "read/range.h"
 #include "read/reader.h"
 #include "registry/registry.h"
@@ -344,10 +345,12 @@ static void
 test_random(void)
 {
     es_rc_t     rc;
-    unsigned    i, n, round, wrong, bad, failed;
+    unsigned    i, n, round, wrong, bad, failed, runs;
     es_scrub_t  scrub;
 
-    wrong = bad = failed = 0;
+    es_packed_runs_t  packed;
+
+    wrong = bad = failed = runs = 0;
 
     for (round = 0; round < ROUNDS; round++) {
         for (i = pick(20); i > 0; i--) {
@@ -355,6 +358,12 @@ test_random(void)
         }
 
         head();
+
+        if (round % 2 == 1) {
+            failed += es_pack_step(store, es_lit("f"), 0, 64, 1, &packed)
+                      != ES_OK;
+            runs += (unsigned) packed.runs;
+        }
 
         if (round % 4 == 3) {
             (void) es_feed_trim(store, es_lit("f"),
@@ -385,6 +394,7 @@ test_random(void)
         }
     }
 
+    ok(runs > 0, "some of the log is packed");
     is_int(failed, 0, "each erasure erases what it should");
     is_int(wrong, 0, "readers by subject get the events that are left");
     is_int(bad, 0, "no byte of an erased event is in the file");

@@ -658,6 +658,157 @@ test_epoch_of_another(void)
 }
 
 
+/* ---- the work of a reader ---- */
+
+
+/* Pages of large events, of which each has one of the subject "rare". */
+
+static void
+publish_rare(unsigned pages)
+{
+    char          json[2048], data[1200];
+    size_t        len;
+    unsigned      page, i, j;
+    es_batch_t   *batch;
+    es_problem_t  problem;
+
+    for (page = 0; page < pages; page++) {
+        batch = es_batch_create(es_lit("g"), NULL);
+
+        for (i = 0; i < 100; i++) {
+            for (j = 0; j < sizeof(data) - 1; j++) {
+                data[j] = (char) ('a' + pick(26));
+            }
+
+            data[sizeof(data) - 1] = '\0';
+            len = (size_t) sprintf(json, "{\"specversion\":\"1.0\",\"id\":"
+                                   "\"%u\",\"source\":\"/g\",\"type\":"
+                                   "\"%s\",\"subject\":\"%s\",\"data\":"
+                                   "\"%s\"}", ++made, i == 50 ? "rare" : "t",
+                                   i == 50 ? "rare" : "others", data);
+            (void) es_batch_add(batch, json, len, &problem);
+        }
+
+        es_publish(store, &batch, 1);
+        es_batch_destroy(batch);
+    }
+}
+
+
+/* Polls until all is read.  Returns how many events it got; `*most` is the
+   most bytes that a poll unpacked. */
+
+static unsigned
+poll_all(const es_feed_t *from, const es_filter_t *filter, unsigned *polls,
+    uint64_t *most)
+{
+    unsigned   n;
+    uint64_t   before;
+    es_txn_t  *txn;
+    es_page_t  page = { 0 };
+
+    n = 0;
+    *polls = 0;
+    *most = 0;
+
+    do {
+        es_unpacked_free();
+        before = es_unpacked_bytes();
+        (void) es_txn_begin(store, &txn);
+
+        if (es_page_read(txn, from, page.next, es_lit("x"), 1000, 1 << 24,
+                         filter, NULL, &page) != ES_OK)
+        {
+            n = 0;
+            page.has_more = false;
+        }
+
+        es_txn_end(txn);
+        n += page.count;
+        (*polls)++;
+        *most = es_unpacked_bytes() - before > *most
+                ? es_unpacked_bytes() - before : *most;
+
+    } while (page.has_more);
+
+    es_page_free(&page);
+
+    return n;
+}
+
+
+static void
+test_bound(void)
+{
+    uint64_t          after, most;
+    unsigned          polls;
+    es_buf_t          scratch = { 0 };
+    es_txn_t         *txn;
+    es_feed_t         large;
+    es_filter_t       subject = { 0 }, types = { 0 };
+    es_problem_t      problem;
+    es_packed_runs_t  done;
+
+    (void) es_feed_create(store, es_lit("g"), NULL, NULL);
+    publish_rare(60);
+
+    for (after = 0, done.done = false; !done.done; after = done.next) {
+        (void) es_pack_step(store, es_lit("g"), after, 64, 1, &done);
+    }
+
+    (void) es_txn_begin(store, &txn);
+    (void) es_feed_get(txn, es_lit("g"), &large);
+    es_txn_end(txn);
+
+    (void) es_filter_subject(&subject, es_lit("rare"), &scratch, &problem);
+    (void) es_filter_types(&types, es_lit("rare"), &problem);
+
+    is_int(poll_all(&large, &subject, &polls, &most), 60,
+           "polls by subject get every event");
+    ok(polls > 1 && most < ES_UNPACKED_READ + ES_UNPACKED_READ / 8,
+       "none unpacks much more than 4 MB");
+    is_int(poll_all(&large, &types, &polls, &most), 60,
+           "polls by type get every event");
+    ok(polls > 1 && most < ES_UNPACKED_READ + ES_UNPACKED_READ / 8,
+       "none unpacks much more than 4 MB");
+    verifies(store, "", "all is sound");
+    es_buf_free(&scratch);
+}
+
+
+/* What a thread has unpacked stays where it is within a transaction, and little
+   of it is kept. */
+
+static void
+test_memory(void)
+{
+    bool        pass;
+    es_txn_t   *txn;
+    uint64_t    n;
+    es_chunk_t  first, again, other;
+
+    (void) es_txn_begin(store, &txn);
+    (void) es_chunk_seek(txn->events, feed.number, 450, true, &first);
+
+    for (n = 501, pass = true; n < 1000; n += 100) {
+        pass &= es_chunk_seek(txn->events, feed.number, n, true, &other)
+                == ES_OK && other.head != first.head;
+    }
+
+    (void) es_chunk_seek(txn->events, feed.number, 450, true, &again);
+    ok(pass && first.commits != NULL && again.head == first.head
+       && memcmp(again.body, first.body, 10) == 0,
+       "a chunk is unpacked once in a transaction");
+    es_txn_end(txn);
+
+    n = es_unpacked_bytes();
+    (void) es_txn_begin(store, &txn);
+    (void) es_chunk_seek(txn->events, feed.number, 450, true, &again);
+    es_txn_end(txn);
+    ok(es_unpacked_bytes() == n, "and kept for the next one");
+}
+
+
 static bool
 create(void)
 {
@@ -740,6 +891,8 @@ main(void)
     test_retention();
     test_epoch_of_another();
     test_epochs();
+    test_memory();
+    test_bound();
 
     es_store_close(store);
     es_unpacked_free();

@@ -15,6 +15,7 @@
 #include "log/feed.h"
 #include "log/subject.h"
 #include "open/open.h"
+#include "pack/pack.h"
 #include "read/range.h"
 #include "read/snapshot.h"
 #include "tap.h"
@@ -326,6 +327,21 @@ heads(es_store_t *store)
 }
 
 
+static void
+pack(es_store_t *store)
+{
+    uint64_t          after;
+    es_packed_runs_t  done;
+
+    for (after = 0, done.done = false; !done.done; after = done.next) {
+        if (es_pack_step(store, es_lit("f"), after, 8, 1, &done) != ES_OK) {
+            printf("Bail out! not packed\n");
+            exit(1);
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -356,6 +372,9 @@ main(void)
 
     agree(store, "a whole log");
     verified(store, "a whole log");
+    pack(store);
+    agree(store, "a packed log");
+    verified(store, "a packed log");
 
     (void) es_feed_trim(store, es_lit("f"), 777);
     agree(store, "a trimmed log");
@@ -366,6 +385,8 @@ main(void)
     }
 
     agree(store, "a longer log");
+    pack(store);
+    agree(store, "a longer packed log");
     (void) es_feed_trim(store, es_lit("f"), EVENTS - 300);
     agree(store, "a short log");
     verified(store, "a short log");
