@@ -328,7 +328,7 @@ heads(es_store_t *store)
 
 
 static void
-pack(es_store_t *store)
+pack(es_store_t *store, const char *name)
 {
     uint64_t          after;
     es_packed_runs_t  done;
@@ -339,6 +339,9 @@ pack(es_store_t *store)
             exit(1);
         }
     }
+
+    agree(store, name);
+    verified(store, name);
 }
 
 
@@ -372,9 +375,7 @@ main(void)
 
     agree(store, "a whole log");
     verified(store, "a whole log");
-    pack(store);
-    agree(store, "a packed log");
-    verified(store, "a packed log");
+    pack(store, "a packed log");
 
     (void) es_feed_trim(store, es_lit("f"), 777);
     agree(store, "a trimmed log");
@@ -385,8 +386,7 @@ main(void)
     }
 
     agree(store, "a longer log");
-    pack(store);
-    agree(store, "a longer packed log");
+    pack(store, "a longer packed log");
     (void) es_feed_trim(store, es_lit("f"), EVENTS - 300);
     agree(store, "a short log");
     verified(store, "a short log");
