@@ -176,7 +176,8 @@ sub restore {
         restore => sub {
             removed($to);
             took('sync');
-            return $n / silently(sub { ctl_took('', 'restore', $backup, $to) });
+            return $n / silently(sub { ctl_took('', 'restore',
+                '--erasures=none', $backup, $to) });
         },
         import => sub {
             my $feed = 'imported-' . ++$imports;
