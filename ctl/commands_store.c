@@ -159,6 +159,12 @@ static const ctl_option_row_t  ctl_trim_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_pack_rows[] = {
+    { "level", "N", "the level of zstd, 1 to 19; default: that of the feed, "
+      "or 1", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_feed_commands[] = {
     { .name = "feed create", .run = ctl_feed_create, .kind = ES_KIND_FEED,
       .arguments = "NAME", .options = ctl_feed_rows,
@@ -198,6 +204,19 @@ const ctl_command_t  ctl_feed_commands[] = {
       .about = "delete the events before the one of CURSOR",
       .json = "the feed, as \"feed show\" prints it",
       .examples = "feed trim orders --before=k3f9abcd-10437" },
+
+    { .name = "feed pack", .run = ctl_feed_pack, .kind = ES_KIND_FEED,
+      .arguments = "FEED", .options = ctl_pack_rows,
+      .about = "pack the history of a feed now",
+      .json = "how many pages were packed, and their bytes before and after",
+      .examples = "feed pack orders\n"
+      "feed pack orders --level=9" },
+
+    { .name = "feed unpack", .run = ctl_feed_unpack, .kind = ES_KIND_FEED,
+      .arguments = "FEED",
+      .about = "make packed history plain, for programs of an earlier build",
+      .json = "as of \"feed pack\"",
+      .examples = "feed unpack orders" },
 
     { .name = "feed retime", .run = ctl_feed_retime, .kind = ES_KIND_FEED,
       .arguments = "FEED",

@@ -216,7 +216,13 @@ int ctl_feed_reset(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_trim(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_retime(ctl_t *ctl, int argc, char **argv);
 
+/* The failure of an operation on a feed: a message, and the exit status. */
+int ctl_feed_failed(const char *name, es_rc_t rc);
+
 /* ---- feed_pack.c ---- */
+
+int ctl_feed_pack(ctl_t *ctl, int argc, char **argv);
+int ctl_feed_unpack(ctl_t *ctl, int argc, char **argv);
 
 /* Reads the value of "--pack", see log/feed_pack.h.  CTL_USAGE with a
    message. */

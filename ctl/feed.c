@@ -40,7 +40,7 @@ static int ctl_feed_settings(ctl_t *ctl, const char *name,
 static int ctl_feed_result(ctl_t *ctl, const char *name, int rc);
 
 
-static int
+int
 ctl_feed_failed(const char *name, es_rc_t rc)
 {
     if (rc == ES_NOT_FOUND) {

@@ -34,6 +34,7 @@ my %none = (
     'the log says who published' => [ 'import', 'mirror', 'publish' ],
     'makes or moves files of a store' => [ 'compact', 'init', 'restore',
         'store rights' ],
+    'changes the form of records, and no event' => [ 'feed pack', 'feed unpack' ],
     'plays a partner' => [ 'lab', 'listen', 'verify-integration',
         'verify-poller' ],
     'makes several changes, each with its entry' => [ 'drill', 'mirror',

@@ -191,6 +191,11 @@ sub events {
     ok(json('checkpoint remove', ['removed'], qw(acme orders billing)
         )->{removed}, 'removed');
 
+    is(json('feed pack', [qw(name pages bytes_before bytes_after)], 'orders',
+        '--level=3')->{pages}, 0, 'no page is full');
+    $t->ctl_ok(qw(feed change orders --pack=off));
+    is(json('feed unpack', [qw(name pages)], 'orders')->{pages}, 0,
+        'nothing is packed');
     is(json('feed retime', ['name', 'retimed'], 'orders')->{retimed}, 0,
         'nothing was dated in the future');
     is(json('feed trim', ['oldest'], 'orders', "--before=$cursor"
