@@ -2,7 +2,7 @@
 
 /*
  * Checks of the store: its files and their rights, its disk, its environments,
- * its clock and its retention.
+ * its clock, its retention and its packed history.
  */
 
 #include <errno.h>
@@ -19,8 +19,10 @@
 #include "doctor.h"
 #include "inspect/env_figures.h"
 #include "log/feed.h"
+#include "log/feed_pack.h"
 #include "log/store_clock.h"
 #include "open/rights.h"
+#include "pack/position.h"
 #include "read/retention.h"
 
 #define DOCTOR_FREE_FAIL     (64u << 20)   /* bytes */
@@ -29,6 +31,7 @@
 #define DOCTOR_LAG           1000          /* commits */
 #define DOCTOR_OVERDUE_MS    60000
 #define DOCTOR_AHEAD_MS      1000
+#define DOCTOR_UNPACKED      100000        /* events */
 
 /* Differences of rights: how many, and the first of them. */
 typedef struct {
@@ -432,6 +435,31 @@ ctl_doctor_feed(ctl_doctor_t *d, es_txn_t *txn, const es_feed_t *feed,
 }
 
 
+/* History that the dispatcher should have packed. */
+
+static void
+ctl_doctor_packed(ctl_doctor_t *d, es_txn_t *txn, const es_feed_t *feed)
+{
+    json_t    *check;
+    unsigned   level;
+    uint64_t   after, end;
+
+    end = es_pack_end(feed);
+
+    if (es_feed_pack_get(txn, feed->number, &level) != ES_OK
+        || level == ES_PACK_OFF
+        || es_pack_position(txn, feed, &after) != ES_OK
+        || end < after + DOCTOR_UNPACKED)
+    {
+        return;
+    }
+
+    check = ctl_check(d, "packing", CTL_CHECK_WARN, "%" PRIu64 " events of "
+                      "feed %s wait to be packed", end - after, feed->name);
+    ctl_finding_next(check, "eventsyncctl feed pack %s", feed->name);
+}
+
+
 /* The index is filled from the log when it is missing, which takes about a
    second for each million events. */
 
@@ -481,6 +509,7 @@ ctl_doctor_store(ctl_doctor_t *d)
     while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
         events += feed.last + 1 - feed.oldest;
         ctl_doctor_feed(d, txn, &feed, now_ms);
+        ctl_doctor_packed(d, txn, &feed);
     }
 
     es_txn_end(txn);

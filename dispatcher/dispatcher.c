@@ -38,6 +38,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notifier.h"
+#include "packing.h"
 #include "proxy.h"
 #include "recorder.h"
 #include "refresh.h"
@@ -119,6 +120,17 @@ esd_dispatcher_exports(esd_dispatcher_t *d)
 
 
 static void
+esd_dispatcher_packed(esd_dispatcher_t *d)
+{
+    es_packing_counts_t  counts;
+
+    if (esd_packing_moved(&d->packing, &counts)) {
+        esd_must(d, es_changeset_packing(d->recorder.filling, &counts));
+    }
+}
+
+
+static void
 esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
 {
     esd_dispatcher_t  *d;
@@ -145,6 +157,7 @@ esd_on_tick(struct ev_loop *ev, ev_timer *w, int revents)
     if (!d->halted) {
         esd_record_heartbeat(d);
         esd_dispatcher_exports(d);
+        esd_dispatcher_packed(d);
     }
 
     esd_service_tick(d);
@@ -469,6 +482,10 @@ esd_dispatcher_load(esd_dispatcher_t *d)
     }
 
     if (rc == ES_OK) {
+        rc = esd_packing_start(d);
+    }
+
+    if (rc == ES_OK) {
         rc = esd_exporter_start(d);
     }
 
@@ -511,11 +528,13 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
     es_rc_t  rc;
 
     esd_janitor_finish(d);
+    esd_packing_finish(d);
     esd_loader_finish(d);
     esd_encrypt_finish(d);
     esd_signing_finish(d);
     esd_test_events_end(d);
     esd_dispatcher_exports(d);
+    esd_dispatcher_packed(d);
 
     rc = esd_recorder_finish(d);
     if (rc != ES_OK) {

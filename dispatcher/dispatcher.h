@@ -78,6 +78,7 @@
  *     recorder.c           writes delivery state, committed by a thread
  *     heads.c              signs the heads of the audit
  *     janitor.c            retention and dead readers, in a thread
+ *     packing.c            packs the history of feeds, in a thread
  *     thread.c             threads beside the loop
  *     trusted_clock.c      the time by which data expires
  *     table.c              arrays by number
@@ -88,8 +89,9 @@
  *
  * Everything runs on the loop's thread except es_delivery_commit()
  * (recorder.c), es_registry_load() (loader.c), retention (janitor.c),
- * es_publish() (notifier.c), Ed25519 signatures (signing.c), encryption
- * (encrypt.c) and requests to a collector (exporter.c).  The loop never waits for the disk or for a receiver.
+ * es_pack_step() (packing.c), es_publish() (notifier.c), Ed25519 signatures
+ * (signing.c), encryption (encrypt.c) and requests to a collector
+ * (exporter.c).  The loop never waits for the disk or for a receiver.
  */
 
 #ifndef ESD_DISPATCHER_H
@@ -113,6 +115,7 @@
 #include "loop.h"
 #include "notifier.h"
 #include "options.h"
+#include "packing.h"
 #include "proxy.h"
 #include "recorder.h"
 #include "saved_state.h"
@@ -136,6 +139,7 @@ struct esd_dispatcher {
     es_interfaces_t        interfaces;
     esd_recorder_t         recorder;
     esd_thread_t           janitor;
+    esd_packing_t          packing;
     esd_loader_t           loader;
     esd_encrypt_t          encrypt;
     esd_notifier_t         notifier;

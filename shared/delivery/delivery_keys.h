@@ -22,8 +22,8 @@
  *                "erased"                                  erased_answers.h
  *                "tally"                                   see tally.c
  *                and those of outbox.c, stall.c, away_feeds.c,
- *                verification.c, figures.c, certificates.c, exports.c and
- *                control_reply.c
+ *                verification.c, figures.c, certificates.c, exports.c,
+ *                packing.c and control_reply.c
  */
 
 #ifndef ES_DELIVERY_KEYS_H

@@ -28,6 +28,7 @@
 #include "inspect/metrics_endpoints.h"
 #include "inspect/metrics_keys.h"
 #include "inspect/metrics_lanes.h"
+#include "inspect/metrics_packing.h"
 #include "inspect/watched.h"
 #include "registry/registry.h"
 #include "store/env.h"
@@ -463,6 +464,10 @@ es_metrics_delivery(const es_metrics_t *m, es_exposition_t *e)
         es_metrics_attempts(&w, e);
         es_metrics_expiries(&w.expiries, e);
         rc = es_metrics_keys(w.registry, e);
+
+        if (rc == ES_OK) {
+            rc = es_metrics_packing(m->store, e);
+        }
 
         if (rc == ES_OK && m->endpoints > 0) {
             es_metrics_endpoints(&w.worst, w.listed, e);

@@ -192,6 +192,18 @@ SKIP: {
     $t->ctl_ok('feed', 'change', 'orders', '--retain-age=0');
 }
 
+{
+    $t->feed('history');
+    my $text = join '', map { qq({"specversion":"1.0","id":"h$_","source":"/h",)
+        . qq("type":"t"}\n) } 1 .. 100_200;
+    $t->ctl_ok({ stdin => $text }, qw(publish history));
+    is(said(doctor(), 'packing'), 'warn: 100100 events of feed history wait to '
+        . 'be packed -> eventsyncctl feed pack history', 'history that is not packed');
+    $t->ctl_ok(qw(feed change history --pack=off));
+    is(said(doctor(), 'packing'), '', 'and that must not be packed');
+    $t->ctl_ok(qw(feed remove history));
+}
+
 ###############################################################################
 # keys and endpoints
 

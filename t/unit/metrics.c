@@ -8,6 +8,7 @@
 #include "delivery/cases.h"
 #include "delivery/certificates.h"
 #include "delivery/figures.h"
+#include "delivery/packing.h"
 #include "delivery/stall.h"
 #include "delivery/tally.h"
 #include "inspect/metrics.h"
@@ -161,6 +162,41 @@ static void
 has_none(const es_buf_t *out, const char *text)
 {
     ok(memmem(out->data, out->len, text, strlen(text)) == NULL, "no %s", text);
+}
+
+
+/* Without a record all are 0; one of another length is passed over. */
+
+static void
+test_packing(void)
+{
+    es_rc_t              rc;
+    es_buf_t             out = { 0 };
+    es_metrics_t         m = { .store = store };
+    es_changeset_t      *c;
+    es_exposition_t      e = { .out = &out };
+    es_packing_counts_t  counts = { .pages = 7, .before = 6000, .after = 900,
+                                    .errors = 2, .pending = 1300 };
+
+    (void) es_metrics_delivery(&m, &e);
+    has(&out, "packed_pages_total 0");
+    has(&out, "packing_pending_events 0");
+
+    c = es_changeset_create();
+    rc = es_changeset_packing(c, &counts);
+    rc = rc == ES_OK ? es_delivery_commit(store, c) : rc;
+    es_changeset_destroy(c);
+    ok(rc == ES_OK, "the dispatcher has packed");
+
+    out.len = 0;
+    (void) es_metrics_delivery(&m, &e);
+    has(&out, "packed_pages_total 7");
+    has(&out, "packed_bytes_total{form=\"plain\"} 6000");
+    has(&out, "packed_bytes_total{form=\"packed\"} 900");
+    has(&out, "packing_errors_total 2");
+    has(&out, "packing_pending_events 1300");
+
+    es_buf_free(&out);
 }
 
 
@@ -497,6 +533,7 @@ main(void)
     test_worst(&feed);
     test_worst_certificate(&feed);
     test_exemplars(&feed);
+    test_packing();
     test_delivery();
 
     es_store_close(store);
