@@ -60,7 +60,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB    = $(BUILD)/libeventsync.a
 UNITS  = $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 PRELOAD = $(BUILD)/acts.so $(BUILD)/clock.so $(BUILD)/fault.so $(BUILD)/kill.so \
-          $(BUILD)/landlock.so
+          $(BUILD)/landlock.so $(BUILD)/writes.so
 FUZZ    = $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 HELPERS = $(patsubst t/helper/%.c,$(BUILD)/helper/%,$(HELPER_SRC))
 BENCHES = $(patsubst bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
