@@ -165,6 +165,11 @@ static const ctl_option_row_t  ctl_pack_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_hold_rows[] = {
+    { "reason", "TEXT", "why; up to 127 bytes", CTL_REQUIRED },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_feed_commands[] = {
     { .name = "feed create", .run = ctl_feed_create, .kind = ES_KIND_FEED,
       .arguments = "NAME", .options = ctl_feed_rows,
@@ -229,6 +234,18 @@ const ctl_command_t  ctl_feed_commands[] = {
       .about = "begin a new epoch after the last event, and keep all events",
       .json = "the feed, as \"feed show\" prints it",
       .examples = "feed begin-epoch orders" },
+
+    { .name = "feed hold", .run = ctl_feed_hold, .kind = ES_KIND_FEED,
+      .arguments = "FEED", .options = ctl_hold_rows,
+      .about = "keep all events of a feed until it is released",
+      .json = "the feed, as \"feed show\" prints it",
+      .examples = "feed hold orders --reason='case 2026-17'" },
+
+    { .name = "feed release", .run = ctl_feed_release, .kind = ES_KIND_FEED,
+      .arguments = "FEED",
+      .about = "end the hold of a feed, so that its limits apply again",
+      .json = "the feed, as \"feed show\" prints it",
+      .examples = "feed release orders" },
 
     { .name = "feed reset", .run = ctl_feed_reset, .kind = ES_KIND_FEED,
       .arguments = "FEED",

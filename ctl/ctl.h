@@ -215,6 +215,8 @@ int ctl_feed_begin_epoch(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_reset(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_trim(ctl_t *ctl, int argc, char **argv);
 int ctl_feed_retime(ctl_t *ctl, int argc, char **argv);
+int ctl_feed_hold(ctl_t *ctl, int argc, char **argv);
+int ctl_feed_release(ctl_t *ctl, int argc, char **argv);
 
 /* The failure of an operation on a feed: a message, and the exit status. */
 int ctl_feed_failed(const char *name, es_rc_t rc);

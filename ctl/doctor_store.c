@@ -423,6 +423,14 @@ ctl_doctor_feed(ctl_doctor_t *d, es_txn_t *txn, const es_feed_t *feed,
         ctl_finding_next(check, "eventsyncctl feed retime %s", feed->name);
     }
 
+    if (feed->held) {
+        (void) ctl_check(d, "hold", CTL_CHECK_OK, "feed %s is held since "
+                         "%s: %s; it keeps %" PRIu64 " bytes of events, and "
+                         "all that come", feed->name,
+                         ctl_finding_time(feed->hold.since_ms, time),
+                         feed->hold.reason, feed->bytes);
+    }
+
     if (es_feed_limited(feed)
         && es_feed_overdue(txn, feed, now_ms, &since_ms) == ES_OK
         && since_ms != 0 && now_ms - since_ms > DOCTOR_OVERDUE_MS)

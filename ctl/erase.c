@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "ctl.h"
 #include "erase/erase.h"
+#include "feed.h"
 #include "log/feed.h"
 #include "read/ciphertexts.h"
 #include "read/encoded_pages.h"
@@ -46,6 +47,8 @@ typedef struct {
     es_encoded_page_t  *pages;     /* that workers may have stored */
     size_t       npages;
     json_t      *cursors;          /* of the present feed */
+    char         held[ES_FEED_MAX + 1];    /* a feed that has events to erase
+                                              and is held; empty: none */
     uint64_t     page;             /* the last one of the present feed */
     es_scrub_t   scrub;
 } ctl_erase_t;
@@ -190,6 +193,11 @@ ctl_erase_each(void *ctx, const es_feed_t *feed, uint64_t sequence)
     ctl_erase_t  *e = ctx;
 
     e->count++;
+
+    if (feed->held) {
+        memcpy(e->held, feed->name, sizeof(e->held));
+    }
+
     (void) es_feed_cursor(feed, sequence, cursor);
     (void) json_array_append_new(e->cursors, json_string(cursor));
 
@@ -214,7 +222,9 @@ ctl_erase_failed(ctl_erase_t *e, const char *feed, es_rc_t es)
                         "or --forget-ids");
     }
 
-    return ctl_fail(CTL_FAILED, "feed \"%s\": %s", feed, es_reason(es));
+    return es == ES_HELD
+           ? ctl_feed_failed(feed, es)
+           : ctl_fail(CTL_FAILED, "feed \"%s\": %s", feed, es_reason(es));
 }
 
 
@@ -271,6 +281,12 @@ ctl_erase_check(ctl_t *ctl, ctl_erase_t *e)
     int  rc;
 
     rc = ctl_erase_all(ctl, e, false);
+
+    if (rc == CTL_OK && e->held[0] != '\0') {
+        return ctl_fail(CTL_FAILED, "feed \"%s\" is held and has such events: "
+                        "nothing %s erased", e->held, e->dry ? "would be"
+                                                             : "was");
+    }
 
     if (rc != CTL_OK || e->dry || e->count == e->expected) {
         return rc;

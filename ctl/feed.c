@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "checkpoint/checkpoint.h"
 #include "ctl.h"
+#include "feed.h"
 #include "log/feed.h"
 #include "log/feed_pack.h"
 #include "log/store_clock.h"
@@ -37,7 +38,6 @@ typedef struct {
 static int ctl_feed_load(ctl_t *ctl, const char *name, es_feed_t *feed);
 static int ctl_feed_settings(ctl_t *ctl, const char *name,
     es_feed_options_t *options);
-static int ctl_feed_result(ctl_t *ctl, const char *name, int rc);
 
 
 int
@@ -55,6 +55,11 @@ ctl_feed_failed(const char *name, es_rc_t rc)
         return ctl_fail(CTL_USAGE, "\"%s\" is not a feed's name: 1 to 63 of "
                         "a-z, 0-9, '-' and '_', beginning with a letter or "
                         "digit", name);
+    }
+
+    if (rc == ES_HELD) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\" is held: its events stay "
+                        "until \"feed release %s\"", name, name);
     }
 
     return ctl_fail(CTL_FAILED, "feed \"%s\": %s", name, es_reason(rc));
@@ -386,13 +391,19 @@ ctl_feed_json(ctl_t *ctl, es_txn_t *txn, const es_feed_t *feed)
     es_buf_free(&buf);
     ctl_feed_overdue(txn, feed, json);
 
+    if (feed->held) {
+        es_time_print(feed->hold.since_ms, created);
+        (void) json_object_set_new(json, "held",
+                                   json_pack("{s:s%, s:s}", "since", created,
+                                             (size_t) ES_TIME_LEN, "reason",
+                                             feed->hold.reason));
+    }
+
     return json;
 }
 
 
-/* The feed as it is now is the document of a command that changed it. */
-
-static int
+int
 ctl_feed_result(ctl_t *ctl, const char *name, int rc)
 {
     es_rc_t    es;
@@ -487,9 +498,9 @@ ctl_feed_list(ctl_t *ctl, int argc, char **argv)
         }
 
         (void) es_feed_cursor(&feed, feed.last, latest);
-        (void) printf("%-32s %12" PRIu64 " events %14" PRIu64 " bytes  %s\n",
+        (void) printf("%-32s %12" PRIu64 " events %14" PRIu64 " bytes  %s%s\n",
                       feed.name, feed.last + 1 - feed.oldest, feed.bytes,
-                      latest);
+                      latest, feed.held ? "  held" : "");
     }
 
     es_txn_end(txn);

@@ -17,6 +17,7 @@
 #include "copy.h"
 #include "erasures.h"
 #include "log/feed.h"
+#include "log/feed_hold.h"
 #include "open/open.h"
 #include "progress.h"
 #include "rights.h"
@@ -145,6 +146,72 @@ ctl_restore_audit(const ctl_t *copy, const ctl_restore_t *r)
 }
 
 
+/* Holds that were set after the backup was made.  The feed's events are in the
+   copy alone once it takes the place of the store. */
+
+static es_rc_t
+ctl_restore_hold(const ctl_t *copy, es_store_t *store)
+{
+    es_rc_t     rc;
+    es_txn_t   *txn;
+    es_feed_t   feed = { 0 };
+
+    rc = es_txn_begin(store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
+        if (!feed.held) {
+            continue;
+        }
+
+        rc = es_feed_hold(copy->store, es_str(feed.name),
+                          es_str(feed.hold.reason), NULL);
+
+        if (rc == ES_OK) {
+            ctl_say("feed \"%s\" is held, as in the store that was backed up",
+                    feed.name);
+
+        } else if (rc != ES_NOT_FOUND) {
+            break;
+        }
+    }
+
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+static int
+ctl_restore_holds(const ctl_t *ctl, const ctl_t *copy, const ctl_restore_t *r)
+{
+    es_rc_t        rc;
+    uint64_t       identity;
+    es_store_t    *store;
+    es_problem_t   problem;
+
+    if (ctl->store_path == NULL || ctl->store_path[0] == '\0'
+        || es_store_read_identity(ctl->store_path, &identity, &problem)
+           != ES_OK
+        || identity != r->backup.identity
+        || es_store_open(ctl->store_path, 0, &store, &problem) != ES_OK)
+    {
+        ctl_note("the store that was backed up is not given: hold the feeds "
+                 "again that were held after the backup");
+        return CTL_OK;
+    }
+
+    rc = ctl_restore_hold(copy, store);
+    es_store_close(store);
+
+    return rc == ES_OK ? CTL_OK
+                       : ctl_fail(CTL_FAILED, "cannot hold the feeds that are "
+                                  "held: %s", es_reason(rc));
+}
+
+
 static int
 ctl_restore_verify(const ctl_t *ctl, ctl_restore_t *r)
 {
@@ -163,6 +230,10 @@ ctl_restore_verify(const ctl_t *ctl, ctl_restore_t *r)
 
     if (rc == CTL_OK) {
         rc = ctl_erasures_repeat(ctl, &copy, r->erasures, r->backup.identity);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_restore_holds(ctl, &copy, r);
     }
 
     if (rc == CTL_OK && !r->keep) {

@@ -92,7 +92,8 @@ function feeds({ total, overdue, listed }) {
     feed.name, String(feed.events), bytes(feed.bytes),
     feed.time ? when(feed.time, now()) : 'none yet', feed.latest,
     feed.overdue_since ? el('span', { class: 'bad' },
-      `not applied since ${when(feed.overdue_since, now())}`) : '–',
+      `not applied since ${when(feed.overdue_since, now())}`)
+      : feed.held_since ? `held since ${when(feed.held_since, now())}` : '–',
   ]));
 }
 

@@ -38,12 +38,18 @@
 #define ESD_REAP_ROUNDS     5
 #define ESD_PRUNE_ROUNDS    15
 
-/* The feeds whose retention could not be applied; of the janitor's thread. */
 typedef struct {
     char    (*names)[ES_FEED_MAX + 1];
     size_t    n;
-    bool      expiring;            /* the same for attempts and dead letters */
-    bool      erasing;             /* and for answers to erased events */
+} esd_feed_names_t;
+
+/* What the log has said; of the janitor's thread. */
+typedef struct {
+    esd_feed_names_t  failing;     /* retention could not be applied */
+    esd_feed_names_t  held;        /* a hold keeps what it would delete */
+    bool              expiring;    /* attempts and dead letters could not
+                                      expire */
+    bool              erasing;     /* the same for answers to erased events */
 } esd_unapplied_t;
 
 static void *esd_janitor_main(void *ctx);
@@ -63,53 +69,88 @@ esd_janitor_finish(esd_dispatcher_t *d)
 }
 
 
+/* Puts the feed on the list, or takes it off.  False: it was so before. */
+
+static bool
+esd_janitor_list(esd_feed_names_t *list, const char *name, bool on)
+{
+    void   *names;
+    size_t  i;
+
+    for (i = 0; i < list->n; i++) {
+        if (strcmp(list->names[i], name) == 0) {
+            break;
+        }
+    }
+
+    if (on == (i < list->n)) {
+        return false;
+    }
+
+    if (!on) {
+        list->n--;
+        memmove(list->names[i], list->names[list->n], sizeof(list->names[0]));
+        return true;
+    }
+
+    names = realloc(list->names, (i + 1) * sizeof(list->names[0]));
+    if (names != NULL) {
+        list->names = names;
+        list->n = i + 1;
+        memcpy(list->names[i], name, strlen(name) + 1);
+    }
+
+    return true;
+}
+
+
 /* Logs once that the retention of a feed cannot be applied, and once that it
    can be applied again. */
 
 static void
 esd_janitor_note(esd_unapplied_t *unapplied, const char *name, es_rc_t rc)
 {
-    void   *names;
-    size_t  i;
+    bool  failed;
 
-    for (i = 0; i < unapplied->n; i++) {
-        if (strcmp(unapplied->names[i], name) == 0) {
-            break;
-        }
+    failed = rc != ES_OK && rc != ES_NOT_FOUND && rc != ES_HELD;
+
+    if (!esd_janitor_list(&unapplied->failing, name, failed)) {
+        return;
     }
 
-    if (rc != ES_OK && rc != ES_NOT_FOUND) {
-        if (i < unapplied->n) {
-            return;
-        }
-
+    if (failed) {
         esd_log_about(ESD_LOG_ERROR, (esd_about_t) { .feed = name },
                       "cannot apply retention to feed \"%s\": %s; the "
                       "dispatcher tries again every %d s", name,
                       es_reason(rc), ESD_JANITOR_S);
 
-        names = realloc(unapplied->names,
-                        (i + 1) * sizeof(unapplied->names[0]));
-        if (names != NULL) {
-            unapplied->names = names;
-            unapplied->n = i + 1;
-            memcpy(unapplied->names[i], name, strlen(name) + 1);
-        }
-
-        return;
-    }
-
-    if (i == unapplied->n) {
-        return;
-    }
-
-    unapplied->n--;
-    memmove(unapplied->names[i], unapplied->names[unapplied->n],
-            sizeof(unapplied->names[0]));
-
-    if (rc == ES_OK) {
+    } else if (rc == ES_OK) {
         esd_log_about(ESD_LOG_WARN, (esd_about_t) { .feed = name },
                       "retention is applied to feed \"%s\" again", name);
+    }
+}
+
+
+/* Logs once that a hold keeps events that the feed's limits would delete. */
+
+static void
+esd_janitor_held(esd_dispatcher_t *d, esd_unapplied_t *unapplied,
+    es_txn_t *txn, const es_feed_t *feed)
+{
+    bool                 over;
+    uint64_t             oldest;
+    es_deletion_cause_t  why;
+
+    over = feed->held
+           && es_feed_retained(txn, feed, esd_clock_expiry_ms(d), &oldest,
+                               &why) == ES_OK
+           && oldest > feed->oldest;
+
+    if (esd_janitor_list(&unapplied->held, feed->name, over) && over) {
+        esd_log_about(ESD_LOG_WARN, (esd_about_t) { .feed = feed->name },
+                      "feed \"%s\" is held: it keeps %" PRIu64 " events that "
+                      "retention would delete (%s)", feed->name,
+                      oldest - feed->oldest, es_deletion_cause_name(why));
     }
 }
 
@@ -131,6 +172,7 @@ esd_janitor_next(esd_dispatcher_t *d, esd_unapplied_t *unapplied, char *name,
 
     while ((rc = es_feed_next(txn, es_str(name), &feed)) == ES_OK) {
         memcpy(name, feed.name, sizeof(feed.name));
+        esd_janitor_held(d, unapplied, txn, &feed);
 
         if (!es_feed_limited(&feed)) {
             continue;
@@ -378,7 +420,8 @@ esd_janitor_main(void *ctx)
     }
 
     esd_thread_unlock(janitor);
-    free(unapplied.names);
+    free(unapplied.failing.names);
+    free(unapplied.held.names);
     esd_janitor_report(d, true);
     esd_heads_sign(d, &heads, true);
 

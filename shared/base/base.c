@@ -278,6 +278,8 @@ es_strerror(es_rc_t rc)
         return "stopped by its caller";
     case ES_ERASED:
         return "the event with this source and id was erased";
+    case ES_HELD:
+        return "a legal hold keeps its events";
     }
 
     return "unknown outcome";

@@ -466,6 +466,10 @@ es_erase_run(es_eraser_t *e)
 
     rc = es_feed_load(e->store, e->txn, e->what->feed, &e->feed);
 
+    if (rc == ES_OK && e->feed.held && e->what->again == NULL) {
+        rc = ES_HELD;
+    }
+
     if (rc == ES_OK) {
         rc = es_erasures_load(e->store, e->txn, &e->erasures);
     }

@@ -48,7 +48,8 @@ es_rc_t es_erase_find(es_store_t *store, const es_erase_t *what);
 /*
  * Erases the events.  Needs ES_STORE_PUBLISH, and unless `forget` is set a key
  * file.  Pauses between slices, so that publishers go on.  Outcomes are those
- * of es_erase_find(); ES_DENIED: there is no key file.
+ * of es_erase_find(); ES_DENIED: there is no key file; ES_HELD: a hold keeps
+ * the feed's events (log/feed_hold.h), unless `again` is set.
  */
 es_rc_t es_erase(es_store_t *store, const es_erase_t *what);
 

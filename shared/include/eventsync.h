@@ -68,7 +68,8 @@ typedef enum {
     ES_STOP,            /* a callback has seen enough: the walk ends and
                            returns this */
     ES_ERASED,          /* the event with this (source, id) was erased */
-    ES_PENDING          /* fields must be encrypted first, see encrypter.h */
+    ES_PENDING,         /* fields must be encrypted first, see encrypter.h */
+    ES_HELD             /* a legal hold keeps the feed's events */
 } es_rc_t;
 
 /* Text that the struct does not own and that is not NUL-terminated. */

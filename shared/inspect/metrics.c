@@ -126,6 +126,37 @@ es_metrics_overdue(const es_metrics_t *m, es_exposition_t *e)
 }
 
 
+/* A feed that is not held has no such metric. */
+
+static es_rc_t
+es_metrics_held(const es_metrics_t *m, es_exposition_t *e)
+{
+    es_rc_t      rc;
+    es_txn_t    *txn;
+    es_feed_t    feed = { 0 };
+    es_label_t   label = { "feed", es_null_str };
+
+    rc = es_txn_begin(m->store, &txn);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    es_metric_family(e, "eventsync_feed_held", "gauge",
+                     "1: a legal hold keeps the feed's events.");
+
+    while ((rc = es_feed_next(txn, es_str(feed.name), &feed)) == ES_OK) {
+        if (feed.held) {
+            label.value = es_str(feed.name);
+            es_metric(e, "", &label, 1, 1);
+        }
+    }
+
+    es_txn_end(txn);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
 static void
 es_metrics_batch(const es_metrics_t *m, es_exposition_t *e, uint32_t feed,
     const es_label_t *label)
@@ -339,6 +370,10 @@ es_metrics_store(const es_metrics_t *m, es_exposition_t *e)
 
     if (rc == ES_OK) {
         rc = es_metrics_overdue(m, e);
+    }
+
+    if (rc == ES_OK) {
+        rc = es_metrics_held(m, e);
     }
 
     if (rc == ES_OK) {

@@ -529,6 +529,7 @@ es_view_feeds(es_view_reading_t *r)
         line->events = feed->last + 1 - feed->oldest;
         line->bytes = feed->bytes;
         line->last_ms = feed->last == 0 ? 0 : feed->last_ms;
+        line->held_ms = feed->held ? feed->hold.since_ms : 0;
 
         view->events += line->events;
         view->bytes += line->bytes;

@@ -102,14 +102,16 @@ es_feeds_report(const es_partners_t *view)
         feed = &view->feeds[i];
 
         (void) json_array_append_new(
-            list, json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:o}",
+            list, json_pack("{s:s, s:I, s:I, s:s, s:s, s:o, s:o, s:o}",
                             "name", feed->name,
                             "events", (json_int_t) feed->events,
                             "bytes", (json_int_t) feed->bytes,
                             "oldest", feed->oldest, "latest", feed->latest,
                             "time", es_partners_time(feed->last_ms),
                             "overdue_since",
-                            es_partners_time(feed->overdue_ms)));
+                            es_partners_time(feed->overdue_ms),
+                            "held_since",
+                            es_partners_time(feed->held_ms)));
     }
 
     return json_pack("{s:I, s:I, s:I, s:I, s:o}",

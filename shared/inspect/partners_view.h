@@ -51,6 +51,7 @@ typedef struct {
     int64_t   last_ms;         /* 0: no event yet */
     int64_t   overdue_ms;      /* since when retention is not applied; 0: it is
                                   applied, or the feed has no limit */
+    int64_t   held_ms;         /* since when a hold keeps its events; 0: none */
 } es_feed_line_t;
 
 struct es_partners_s {

@@ -49,13 +49,20 @@ static es_rc_t es_feed_trim_slice(MDB_txn *txn, void *ctx);
 es_rc_t
 es_feed_decode(const MDB_val *key, const MDB_val *val, es_feed_t *feed)
 {
+    bool                     held;
     size_t                   earlier;
     const es_feed_record_t  *record;
 
     earlier = val->mv_size - sizeof(es_feed_record_t);
+    held = earlier % sizeof(es_earlier_t) != 0;
+
+    if (held) {
+        earlier -= sizeof(es_hold_t);
+    }
 
     if (key->mv_size > ES_FEED_MAX
         || val->mv_size < sizeof(es_feed_record_t)
+                          + (held ? sizeof(es_hold_t) : 0)
         || earlier % sizeof(es_earlier_t) != 0
         || earlier > sizeof(feed->earlier))
     {
@@ -83,6 +90,16 @@ es_feed_decode(const MDB_val *key, const MDB_val *val, es_feed_t *feed)
     feed->forgotten = record->forgotten;
     feed->nearlier = (uint32_t) (earlier / sizeof(es_earlier_t));
     memcpy(feed->earlier, record + 1, earlier);
+    feed->held = held;
+
+    if (held) {
+        memcpy(&feed->hold, (const char *) (record + 1) + earlier,
+               sizeof(es_hold_t));
+
+        if (feed->hold.reason[ES_HOLD_REASON_MAX] != '\0') {
+            return ES_CORRUPT;
+        }
+    }
 
     return ES_OK;
 }
@@ -135,21 +152,25 @@ es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name, es_feed_t *feed)
 es_rc_t
 es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed)
 {
-    size_t   earlier;
+    size_t   earlier, hold;
     MDB_val  key, val;
     struct {
         es_feed_record_t  record;
-        es_earlier_t      earlier[ES_FEED_EARLIER_MAX];
+        char              rest[ES_FEED_EARLIER_MAX * sizeof(es_earlier_t)
+                               + sizeof(es_hold_t)];
     } value;
 
     earlier = feed->nearlier * sizeof(es_earlier_t);
+    hold = feed->held ? sizeof(es_hold_t) : 0;
+
     es_feed_encode(feed, &value.record);
-    memcpy(value.earlier, feed->earlier, earlier);
+    memcpy(value.rest, feed->earlier, earlier);
+    memcpy(value.rest + earlier, &feed->hold, hold);
 
     key.mv_data = (void *) (uintptr_t) feed->name;
     key.mv_size = strlen(feed->name);
     val.mv_data = &value;
-    val.mv_size = sizeof(value.record) + earlier;
+    val.mv_size = sizeof(value.record) + earlier + hold;
 
     return es_env_rc(mdb_put(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &key,
                              &val, 0));
@@ -544,6 +565,10 @@ es_feed_trim_slice(MDB_txn *txn, void *ctx)
         return ES_OK;
     }
 
+    if (u->feed.held) {
+        return ES_HELD;
+    }
+
     oldest = u->feed.oldest;
 
     rc = es_feed_drop(u->store, txn, &u->feed, target, u->slice.max);
@@ -598,6 +623,10 @@ es_feed_remove_txn(MDB_txn *txn, void *ctx)
         return rc;
     }
 
+    if (u->feed.held) {
+        return ES_HELD;
+    }
+
     if (u->feed.oldest <= u->feed.last) {
         return ES_BUSY;
     }
@@ -635,6 +664,10 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
         return rc;
     }
 
+    if (u->feed.held) {
+        return ES_HELD;
+    }
+
     if (u->feed.oldest <= u->feed.last) {
         return ES_BUSY;
     }
@@ -670,6 +703,10 @@ es_feed_ending_txn(MDB_txn *txn, void *ctx)
     es_feed_update_t  *u = ctx;
 
     rc = es_feed_load(u->store, txn, u->name, &u->feed);
+
+    if (rc == ES_OK && u->feed.held) {
+        rc = ES_HELD;
+    }
 
     if (rc == ES_OK) {
         rc = es_feed_end_audit(u, txn);

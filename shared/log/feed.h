@@ -17,6 +17,7 @@
 
 #define ES_FEED_PAGE         100   /* events in an aligned page of each feed */
 #define ES_FEED_EARLIER_MAX  16    /* earlier epochs in a feed's record */
+#define ES_HOLD_REASON_MAX   127   /* bytes */
 
 /* An epoch whose events the feed still has, after which another one began. */
 typedef struct {
@@ -24,6 +25,12 @@ typedef struct {
     uint64_t  last;               /* its last sequence; the next epoch began
                                      after it */
 } es_earlier_t;
+
+/* Why the feed's events are kept, as it is stored. */
+typedef struct __attribute__((packed)) {
+    int64_t   since_ms;           /* by the store's time */
+    char      reason[ES_HOLD_REASON_MAX + 1];  /* filled up with NUL */
+} es_hold_t;
 
 typedef struct {
     char      name[ES_FEED_MAX + 1];
@@ -42,9 +49,11 @@ typedef struct {
     int64_t   retain_ms;          /* 0: no limit */
     uint64_t  forgotten;          /* last sequence of epochs that had no room
                                      below; 0: none */
+    bool          held;           /* by `hold` */
     uint32_t      nearlier;
     es_earlier_t  earlier[ES_FEED_EARLIER_MAX];   /* the oldest one first; the
                                                      rest is not set */
+    es_hold_t     hold;           /* set only if `held` */
 } es_feed_t;
 
 /* Settings of a feed; 0: no limit, not packed. */
@@ -71,7 +80,7 @@ es_rc_t es_feed_change(es_store_t *store, es_str_t name,
     const es_feed_options_t *options);
 
 /* The next four count the events that they delete (deletions.h), even if
-   they fail on the way. */
+   they fail on the way.  ES_HELD: a hold keeps the events (feed_hold.h). */
 
 /*
  * Removes the feed and all its events.  A later feed of the same name gets
@@ -93,12 +102,13 @@ es_rc_t es_feed_trim(es_store_t *store, es_str_t name, uint64_t oldest);
 es_rc_t es_feed_take(es_store_t *store, es_str_t name, uint64_t oldest,
     es_deletion_cause_t why);
 
-/* True if the feed has a limit. */
+/* True if the feed has a limit that applies: a hold suspends all of them. */
 static inline bool
 es_feed_limited(const es_feed_t *feed)
 {
-    return feed->retain_count != 0 || feed->retain_bytes != 0
-           || feed->retain_ms != 0;
+    return !feed->held
+           && (feed->retain_count != 0 || feed->retain_bytes != 0
+               || feed->retain_ms != 0);
 }
 
 /*

@@ -19,8 +19,14 @@
 #include "log/chunk.h"
 #include "log/feed.h"
 
-/* A feed's record in the database `feeds`.  Its earlier epochs follow, each as
-   an es_earlier_t, the oldest one first. */
+/*
+ * A feed's record in the database `feeds`.  Its earlier epochs follow, each as
+ * an es_earlier_t, the oldest one first, and then its es_hold_t, if it is held.
+ *
+ * A program that knows no holds refuses such a record for its size, so it can
+ * delete no event that is held.  That is why the size of a hold is no multiple
+ * of that of an epoch.
+ */
 typedef struct __attribute__((packed)) {
     uint32_t  number;
     uint32_t  page_size;
@@ -54,6 +60,10 @@ ES_STORED_AT(es_feed_record_t, epoch, 112);
 ES_STORED_AT(es_feed_record_t, forgotten, 128);
 ES_STORED_SIZE(es_earlier_t, 24);
 ES_STORED_AT(es_earlier_t, last, 16);
+ES_STORED_SIZE(es_hold_t, 136);
+ES_STORED_AT(es_hold_t, reason, 8);
+_Static_assert(sizeof(es_hold_t) % sizeof(es_earlier_t) != 0,
+               "a hold must not look like earlier epochs");
 
 /* ES_CORRUPT: the name or the record is not a feed's. */
 es_rc_t es_feed_decode(const MDB_val *key, const MDB_val *val,

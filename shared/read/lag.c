@@ -109,6 +109,10 @@ es_lag_read(es_txn_t *txn, const es_feed_t *feed, const es_cursor_t *cursor,
     time_ms = time_ms < now_ms ? time_ms : now_ms;
     lag->ms = now_ms - time_ms;
 
+    if (!es_feed_limited(feed)) {
+        return ES_OK;
+    }
+
     if (feed->retain_ms != 0) {
         lag->expires_ms = time_ms + feed->retain_ms;
     }

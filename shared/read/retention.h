@@ -15,7 +15,8 @@
 /*
  * Finds the first sequence that the feed's retention keeps at `now_ms`, and
  * the limit that deletes the most.  If no limit is exceeded, `*oldest` is the
- * feed's.  A feed within its limits costs one look-up.
+ * feed's.  A feed within its limits costs one look-up.  A caller that deletes
+ * asks es_feed_limited() first, which knows of holds.
  */
 es_rc_t es_feed_retained(es_txn_t *txn, const es_feed_t *feed, int64_t now_ms,
     uint64_t *oldest, es_deletion_cause_t *why);

@@ -170,6 +170,10 @@ es_retime_txn(MDB_txn *txn, void *ctx)
         return rc;
     }
 
+    if (feed.held) {
+        return ES_HELD;
+    }
+
     rc = es_env_rc(mdb_cursor_open(txn, es_env_dbi(r->store->log,
                                                    ES_LOG_EVENTS),
                                    &view.events));

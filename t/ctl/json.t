@@ -198,6 +198,9 @@ sub events {
         'nothing is packed');
     is(json('feed retime', ['name', 'retimed'], 'orders')->{retimed}, 0,
         'nothing was dated in the future');
+    is(json('feed hold', ['oldest'], 'orders', '--reason=case 17'
+        )->{held}{reason}, 'case 17', 'a feed is held');
+    is(json('feed release', ['oldest'], 'orders')->{held}, undef, 'no more');
     is(json('feed trim', ['oldest'], 'orders', "--before=$cursor"
         )->{events}, 3, 'trimmed');
 }

@@ -103,8 +103,8 @@ cmp_ok($store->{disk}{size}, '>', $store->{disk}{free}, 'so has the disk');
 is($store->{clock}{off}, 0, 'the clock is right');
 ok(exists $store->{clock}{synchronized}, 'and the kernel says whether that is sure');
 is($store->{feeds}{total}, 2, 'there are two feeds');
-is_deeply([@{ $store->{feeds}{listed}[0] }{qw(name events bytes time overdue_since)}],
-    ['orders', 0, 0, undef, undef], 'which are empty');
+is_deeply([@{ $store->{feeds}{listed}[0] }{qw(name events bytes time overdue_since held_since)}],
+    ['orders', 0, 0, undef, undef, undef], 'which are empty');
 is_deeply(line('acme'), {
     name => 'acme', disabled => JSON::PP::false, attention => undef,
     endpoints => { active => 2 }, lag => { events => 0, seconds => 0 },

@@ -137,6 +137,7 @@ async function store(page) {
     answer.environments[0].used = answer.map_limit * 0.9;
     answer.environments[1].readers = answer.environments[1].readers_max;
     answer.feeds.listed[0].overdue_since = '2020-01-01T00:00:00Z';
+    answer.feeds.listed[1].held_since = '2020-01-01T00:00:00Z';
   });
   await later(page, '/store');
   for (const [alert, words] of [
@@ -151,6 +152,7 @@ async function store(page) {
     await seen(`${alert} is told`, () => page.getByRole('listitem').filter({ hasText: words })
       .getByText(`Runbook Eventsync${alert}`).waitFor());
   }
+  await seen('a legal hold is told', () => page.getByText('held since ').waitFor());
   await page.getByText('Runbook EventsyncRetentionNotApplied').click();
   await seen('with what to do', () => page.getByText('eventsyncctl feed show orders')
     .waitFor());
