@@ -19,7 +19,8 @@ typedef struct {
     const char   *partner;
     const char   *kind;
     int64_t       since_ms;
-    bool          hashes;          /* of an export */
+    bool          hashes;          /* of an export, with the text as it is
+                                      stored */
 } ctl_audit_list_t;
 
 
@@ -34,18 +35,18 @@ ctl_audit_json(const ctl_audit_list_t *list, es_audit_chain_t chain,
 
     if (list->hashes) {
         ctl_audit_hex(entry->hash, hex);
-        line = json_pack("{s:s, s:I, s:s, s:O}", "chain", es_audit_name(chain),
-                         "sequence", (json_int_t) entry->sequence, "hash", hex,
-                         "entry", json);
+        (void) printf(CTL_AUDIT_LINE "%.*s}\n", es_audit_name(chain),
+                      entry->sequence, hex, (int) entry->text.len,
+                      entry->text.data);
+        return CTL_OK;
+    }
 
-    } else {
-        line = json_pack("{s:s, s:I}", "chain", es_audit_name(chain),
-                         "sequence", (json_int_t) entry->sequence);
+    line = json_pack("{s:s, s:I}", "chain", es_audit_name(chain),
+                     "sequence", (json_int_t) entry->sequence);
 
-        if (line != NULL && json_object_update(line, json) != 0) {
-            json_decref(line);
-            line = NULL;
-        }
+    if (line != NULL && json_object_update(line, json) != 0) {
+        json_decref(line);
+        line = NULL;
     }
 
     if (line == NULL) {
@@ -178,6 +179,40 @@ ctl_audit_list(ctl_t *ctl, int argc, char **argv)
 }
 
 
+/* The signed heads with which chains begin that were pruned.  Each chain has
+   its own, and all of them mostly the same. */
+
+static int
+ctl_audit_anchors(ctl_t *ctl)
+{
+    es_rc_t          es;
+    unsigned         i;
+    es_buf_t         text = { NULL, 0, 0 }, before = { NULL, 0, 0 };
+    es_audit_head_t  anchor;
+
+    for (i = 0, es = ES_OK; es == ES_OK && i < ES_AUDIT_CHAINS; i++) {
+        text.len = 0;
+        es = es_audit_anchor(ctl->store, (es_audit_chain_t) i, &anchor, &text);
+
+        if (es == ES_OK && anchor.sequence > 0
+            && !es_str_eq((es_str_t) { text.data, text.len },
+                          (es_str_t) { before.data, before.len }))
+        {
+            (void) printf("%.*s\n", (int) text.len, text.data);
+            before.len = 0;
+            es = es_buf_append(&before, text.data, text.len);
+        }
+    }
+
+    es_buf_free(&text);
+    es_buf_free(&before);
+
+    return es == ES_OK ? CTL_OK
+                       : ctl_fail(CTL_FAILED, "an anchor of the audit cannot "
+                                  "be read: %s", es_reason(es));
+}
+
+
 int
 ctl_audit_export(ctl_t *ctl, int argc, char **argv)
 {
@@ -212,10 +247,13 @@ ctl_audit_export(ctl_t *ctl, int argc, char **argv)
             es = es_heads_sign(key, &heads, &line);
         }
 
-        rc = es == ES_OK ? ctl_audit_merge(ctl, heads.heads, ctl_audit_entry,
-                                           &list)
+        rc = es == ES_OK ? ctl_audit_anchors(ctl)
                          : ctl_fail(CTL_FAILED, "cannot sign the heads: %s",
                                     es_reason(es));
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_audit_merge(ctl, heads.heads, ctl_audit_entry, &list);
     }
 
     if (rc == CTL_OK) {
@@ -265,24 +303,30 @@ int
 ctl_audit_verify(ctl_t *ctl, int argc, char **argv)
 {
     int                  rc;
-    const char          *key = NULL, *file = NULL;
+    const char          *key = NULL, *file = NULL, *export = NULL;
     ctl_heads_t          heads = { 0 };
     es_audit_verdict_t   verdicts[ES_AUDIT_CHAINS];
 
     const ctl_option_t  options[] = {
         { "audit-key", &key },
         { "heads", &file },
+        { "file", &export },
         { NULL, NULL }
     };
 
-    rc = ctl_begin(ctl, &argc, argv, options, CTL_AUDIT_READ);
+    rc = ctl_args(ctl, &argc, argv, options);
 
-    if (rc == CTL_OK) {
-        rc = ctl_heads_load(ctl, key, file, &heads);
+    if (rc == CTL_OK && export == NULL) {
+        rc = ctl_open(ctl, CTL_AUDIT_READ);
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_audit_check(ctl, &heads, verdicts);
+        rc = ctl_heads_load(ctl, key, file, export, &heads);
+    }
+
+    if (rc == CTL_OK) {
+        rc = export != NULL ? ctl_audit_check_file(&heads, export, verdicts)
+                            : ctl_audit_check(ctl, &heads, verdicts);
     }
 
     if (rc == CTL_OK) {
@@ -403,7 +447,7 @@ ctl_audit_prune(ctl_t *ctl, int argc, char **argv)
     }
 
     if (rc == CTL_OK) {
-        rc = ctl_heads_load(ctl, key, file, &heads);
+        rc = ctl_heads_load(ctl, key, file, NULL, &heads);
     }
 
     if (rc == CTL_OK) {

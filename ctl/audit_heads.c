@@ -54,16 +54,13 @@ ctl_heads_read(const char *path, es_buf_t *text)
 }
 
 
-/* Lines of "audit export" that are entries are left out. */
-
-static bool
-ctl_heads_skipped(es_str_t line)
+bool
+ctl_audit_is_entry(es_str_t line)
 {
     static const char  entry[] = "{\"chain\":";
 
-    return line.len == 0
-           || (line.len >= sizeof(entry) - 1
-               && memcmp(line.data, entry, sizeof(entry) - 1) == 0);
+    return line.len >= sizeof(entry) - 1
+           && memcmp(line.data, entry, sizeof(entry) - 1) == 0;
 }
 
 
@@ -81,7 +78,11 @@ ctl_heads_line(ctl_t *ctl, const char *file, unsigned number, es_str_t line,
         return ctl_fail(CTL_FAILED, "%s:%u: %s", file, number, problem.detail);
     }
 
-    if (at->identity != es_store_identity(ctl->store)) {
+    if (heads->n == 0 && ctl->store == NULL) {
+        heads->identity = at->identity;
+    }
+
+    if (at->identity != heads->identity) {
         return ctl_fail(CTL_FAILED, "%s:%u: the heads are those of another "
                         "store", file, number);
     }
@@ -106,72 +107,46 @@ ctl_heads_order(const void *a, const void *b)
 
 
 static int
-ctl_heads_lines(ctl_t *ctl, const char *file, ctl_heads_t *heads)
+ctl_heads_lines(ctl_t *ctl, const char *file, es_str_t text,
+    ctl_heads_t *heads)
 {
     int          rc;
-    char        *p, *end, *stop;
-    unsigned     i, number;
+    unsigned     number;
     es_str_t     line;
+    const char  *p, *end, *stop;
 
-    stop = heads->text.data + heads->text.len;
+    if (file == NULL) {
+        return CTL_OK;
+    }
+
+    stop = text.data + text.len;
     rc = CTL_OK;
 
-    for (p = heads->text.data, number = 1; rc == CTL_OK && p < stop;
+    for (p = text.data, number = 1; rc == CTL_OK && p < stop;
          p = end + 1, number++)
     {
         end = memchr(p, '\n', (size_t) (stop - p));
         end = end ? end : stop;
         line = (es_str_t) { p, (size_t) (end - p) };
 
-        if (!ctl_heads_skipped(line)) {
+        if (line.len > 0 && !ctl_audit_is_entry(line)) {
             rc = ctl_heads_line(ctl, file, number, line, heads);
         }
-    }
-
-    if (rc == CTL_OK && heads->n == 0) {
-        return ctl_fail(CTL_FAILED, "\"%s\" has no signed heads", file);
-    }
-
-    for (i = 0; i < ES_AUDIT_CHAINS; i++) {
-        qsort(heads->marks[i], heads->n, sizeof(es_audit_head_t),
-              ctl_heads_order);
     }
 
     return rc;
 }
 
 
-int
-ctl_heads_load(ctl_t *ctl, const char *key, const char *file,
-    ctl_heads_t *heads)
+/* Makes room for the heads of all lines. */
+
+static int
+ctl_heads_room(ctl_heads_t *heads)
 {
-    int            rc;
-    size_t         i, lines;
-    es_problem_t   problem;
+    int     rc;
+    size_t  i, lines;
 
-    if (file == NULL && key == NULL) {
-        return CTL_OK;
-    }
-
-    if (key == NULL) {
-        return ctl_fail(CTL_USAGE, "--heads needs --audit-key, the key that "
-                        "verifies their signatures");
-    }
-
-    if (es_heads_public_load(key, &heads->key, &problem) != ES_OK) {
-        return ctl_fail(CTL_FAILED, "%s", problem.detail);
-    }
-
-    if (file == NULL) {
-        return CTL_OK;
-    }
-
-    rc = ctl_heads_read(file, &heads->text);
-    if (rc != CTL_OK) {
-        return rc;
-    }
-
-    for (i = 0, lines = 1; i < heads->text.len; i++) {
+    for (i = 0, lines = 2; i < heads->text.len; i++) {
         lines += heads->text.data[i] == '\n';
     }
 
@@ -184,8 +159,81 @@ ctl_heads_load(ctl_t *ctl, const char *key, const char *file,
         rc = heads->marks[i] ? rc : CTL_FAILED;
     }
 
-    return rc == CTL_OK ? ctl_heads_lines(ctl, file, heads)
-                        : ctl_fail(CTL_FAILED, "out of memory");
+    return rc == CTL_OK ? CTL_OK : ctl_fail(CTL_FAILED, "out of memory");
+}
+
+
+static int
+ctl_heads_files(ctl_t *ctl, const char *file, const char *export,
+    ctl_heads_t *heads)
+{
+    int       rc;
+    size_t    i;
+    es_str_t  text;
+
+    rc = file != NULL ? ctl_heads_read(file, &heads->text) : CTL_OK;
+    heads->export = heads->text.len;
+
+    if (rc == CTL_OK && export != NULL) {
+        rc = ctl_heads_read(export, &heads->text);
+    }
+
+    if (rc == CTL_OK) {
+        rc = ctl_heads_room(heads);
+    }
+
+    text = (es_str_t) { heads->text.data, heads->export };
+
+    if (rc == CTL_OK) {
+        rc = ctl_heads_lines(ctl, file, text, heads);
+    }
+
+    text = (es_str_t) { heads->text.data + heads->export,
+                        heads->text.len - heads->export };
+
+    if (rc == CTL_OK) {
+        rc = ctl_heads_lines(ctl, export, text, heads);
+    }
+
+    if (rc == CTL_OK && heads->n == 0) {
+        return ctl_fail(CTL_FAILED, "\"%s\" has no signed heads",
+                        file != NULL ? file : export);
+    }
+
+    for (i = 0; rc == CTL_OK && i < ES_AUDIT_CHAINS; i++) {
+        qsort(heads->marks[i], heads->n, sizeof(es_audit_head_t),
+              ctl_heads_order);
+    }
+
+    return rc;
+}
+
+
+int
+ctl_heads_load(ctl_t *ctl, const char *key, const char *file,
+    const char *export, ctl_heads_t *heads)
+{
+    es_problem_t  problem;
+
+    if (file == NULL && key == NULL && export == NULL) {
+        return CTL_OK;
+    }
+
+    if (key == NULL) {
+        return ctl_fail(CTL_USAGE, "--%s needs --audit-key, the key that "
+                        "verifies %s", export != NULL ? "file" : "heads",
+                        export != NULL ? "its signed heads"
+                                       : "their signatures");
+    }
+
+    if (es_heads_public_load(key, &heads->key, &problem) != ES_OK) {
+        return ctl_fail(CTL_FAILED, "%s", problem.detail);
+    }
+
+    heads->identity = ctl->store ? es_store_identity(ctl->store) : 0;
+
+    return file == NULL && export == NULL
+           ? CTL_OK : ctl_heads_files(ctl, file, export, heads);
 }
 
 

@@ -25,6 +25,7 @@ static const ctl_option_row_t  ctl_verify_rows[] = {
     { "heads", "PATH", "signed heads that each chain must have", CTL_FREE },
     { "audit-key", "PATH", "the public key in PEM that verifies them",
       CTL_FREE },
+    { "file", "PATH", "an export to check in place of a store", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 
@@ -58,6 +59,8 @@ const ctl_command_t  ctl_audit_commands[] = {
       "newest signed head that is given",
       .json = "what each chain has",
       .examples = "audit verify --heads=heads.jsonl "
+      "--audit-key=/etc/eventsync/audit.pub\n"
+      "audit verify --file=audit-2026.jsonl --heads=heads.jsonl "
       "--audit-key=/etc/eventsync/audit.pub" },
 
     { .name = "audit prune", .run = ctl_audit_prune, .kind = CTL_NO_KIND,

@@ -139,6 +139,27 @@ es_rc_t es_audit_verify(es_store_t *store, es_audit_chain_t chain,
     es_problem_t *problem);
 
 /*
+ * The same for entries that come from elsewhere, such as an export: the caller
+ * zeroes the check and sets the first part, sets check->head to the anchor,
+ * and gives each entry in order.  Outcomes are those of es_audit_verify().
+ */
+typedef struct {
+    es_audit_chain_t        chain;
+    const es_audit_head_t  *marks;     /* moves on */
+    size_t                  n;
+    es_problem_t           *problem;
+
+    es_audit_head_t         head;      /* the last entry */
+    uint64_t                bytes;
+    unsigned                skipped;
+} es_audit_check_t;
+
+es_rc_t es_audit_check_begin(es_audit_check_t *check);
+es_rc_t es_audit_check_entry(es_audit_check_t *check,
+    const es_audit_entry_t *entry);
+es_rc_t es_audit_check_end(const es_audit_check_t *check);
+
+/*
  * Deletes the entries up to `head`, which must be one of them, and makes it
  * the anchor with the text of the signed head that has it.  The store must be
  * open for writing the environment.  ES_NOT_FOUND: it is no entry.

@@ -54,6 +54,7 @@ secrets();
 list();
 proofs();
 damage();
+offline();
 keys_fail();
 rekeys();
 $t->verify;
@@ -141,6 +142,8 @@ sub commands {
     one('checkpoint remove', 'remove checkpoint orders c', qw(acme orders c));
     one('feed trim', 'trim feed orders', 'orders', "--before=$cursors[1]");
     one('feed begin-epoch', 'epoch feed orders', 'orders');
+    one('feed hold', 'hold feed orders', 'orders', '--reason=case 17');
+    one('feed release', 'release feed orders', 'orders');
     one('store mark', 'mark store ', 'staging');
     $t->ctl_ok(qw(feed create gone));
     one('feed reset', 'reset feed gone', 'gone');
@@ -371,6 +374,116 @@ sub damage {
     ok((grep { $_->{action} eq 'restore' } map { decode_json($_) } split /\n/,
         $t->ctl_ok("--store=$dir/restored", qw(audit list --json))),
         'whose audit says so');
+}
+
+# An export is verified without its store.  Each attack is on a copy of it.
+sub offline {
+    my @lines = split /^/, $t->ctl_ok(qw(audit export),
+        "--audit-key=$dir/a.pem");
+    my $key = "--audit-key=$dir/a.pub";
+    my $newest = $t->write_file('newest', $lines[-1]);
+    my $check = sub {
+        my ($text, @args) = @_;
+        my $file = $t->write_file('copy', join '', @$text);
+        my ($rc, $out, $err) = $t->ctl('--store=', qw(audit verify --quiet),
+            "--file=$file", @args);
+        return "$rc $err";
+    };
+    my @of = grep { $lines[$_] =~ /^\{"chain":"registry"/ } 0 .. $#lines;
+    my $changed = sub {
+        my ($how, @at) = @_;
+        my @copy = @lines;
+        $how->(\@copy, @at);
+        return \@copy;
+    };
+
+    is($check->(\@lines, $key), '0 ', 'an export is verified without a store');
+    is($check->(\@lines, $key, "--heads=$newest"), '0 ', 'with other heads, too');
+    like($t->ctl_ok('--store=', qw(audit verify), "--file=$dir/copy", $key),
+        qr/^registry +entries 1 to \d+$/m, 'and says what it has');
+    like($check->(\@lines), qr/^2 .*--file needs --audit-key/, 'not without a key');
+    like($check->(\@lines, "--audit-key=$dir/b.pub"),
+        qr/^1 .*copy:\d+: the heads are signed by another key/, 'another key');
+    like($check->(\@lines, "--audit-key=$dir/none"),
+        qr/^1 .*cannot be opened/, 'no key file');
+    like(($t->ctl('--store=', qw(audit verify), "--file=$dir/none", $key))[2],
+        qr/cannot open ".*none"/, 'no such export');
+
+    # every byte of a line matters
+    my $line = $lines[$of[3]];
+    my $bad = 0;
+    for my $i (0 .. length($line) - 2) {
+        next if $i % 7 && $i > 130;
+        my $other = substr($line, $i, 1) eq '0' ? '1' : '0';
+        $bad++ if $check->($changed->(sub {
+            substr($_[0][$of[3]], $i, 1) = $other }), $key) !~ /^1 /;
+    }
+    is($bad, 0, 'a changed byte, wherever it is in the line');
+    like($check->($changed->(sub { $_[0][$of[3]] =~ s/"action"/ "action"/ }), $key),
+        qr/^1 .*copy:\d+: registry\/: entry 4 does not match its hash/,
+        'an added space');
+    like($check->($changed->(sub { $_[0][$of[3]] =~ s/}$/}}/ }), $key),
+        qr/^1 .*entry 4 does not match/, 'an added bracket');
+
+    # order and number of lines
+    like($check->($changed->(sub { splice @{ $_[0] }, $of[3], 1 }), $key),
+        qr/^1 .*registry\/: entry 4 is missing/, 'a deletion');
+    like($check->($changed->(sub { @{ $_[0] }[@of[3, 4]] = @{ $_[0] }[@of[4, 3]] }), $key),
+        qr/^1 .*registry\/: entry 4 is missing/, 'a swap');
+    like($check->($changed->(sub { splice @{ $_[0] }, $of[3], 0, $_[0][$of[3]] }), $key),
+        qr/^1 .*entry 5 is missing/, 'an entry twice');
+    like($check->($changed->(sub { splice @{ $_[0] }, $of[0], 1 }), $key),
+        qr/^1 .*entry 2 is the first, and no signed head has the one before it/,
+        'the first entry is gone');
+    like($check->($changed->(sub { splice @{ $_[0] }, $of[-1], 1 }), $key),
+        qr/^1 .*copy: registry\/: the chain ends at entry \d+, but a signed head/,
+        'the last entry is gone');
+    my @other = grep { !/"chain":"registry"/ } @lines;
+    like($check->(\@other, $key), qr/^1 .*the chain ends at entry 0/,
+        'a whole chain is gone');
+    my @cut = @lines[0 .. $#lines - 1];
+    like($check->(\@cut, $key), qr/^1 .*has no signed heads/,
+        'the heads are gone, and no others are given');
+    splice @cut, $of[-1], 1;
+    like($check->(\@cut, $key, "--heads=$newest"),
+        qr/^1 .*the chain ends at entry/, 'with the last entry, against others');
+
+    # up to where an older head goes, a cut cannot be seen
+    my $old = $t->write_file('oldest', $t->read_file('h1'));
+    is($check->(\@cut, $key, "--heads=$old"), '0 ',
+        'what came after the newest head that is given cannot be proven');
+
+    # a fork, and another store
+    my $store = copy_store('fork');
+    $t->ctl_ok(qw(partner create mine));
+    my $mine = head('mine');
+    $t->ctl_ok("--store=$store", qw(partner create theirs));
+    my @fork = split /^/, $t->ctl_ok("--store=$store", qw(audit export),
+        "--audit-key=$dir/a.pem");
+    is($check->(\@fork, $key), '0 ', 'a fork alone is sound');
+    like($check->(\@fork, $key, "--heads=$mine"),
+        qr/^1 .*registry\/: the signed head of entry \d+ has another hash/,
+        '... and is found by a head of the other one');
+    my @another = split /^/, $t->ctl_ok("--store=$dir/another",
+        qw(audit export), "--audit-key=$dir/a.pem");
+    like($check->(\@another, $key, "--heads=$mine"),
+        qr/^1 .*the heads are those of another store/, 'another store');
+    like($check->([@another[0 .. $#another - 1]], $key, "--heads=$mine"),
+        qr/^1 .*entry 1 does not match its hash/, '... without its heads');
+
+    # a pruned chain begins at the head that vouches for the rest
+    $t->ctl_ok("--store=$store", qw(audit prune), "--heads=$h2", $key,
+        '--before=2099-01-01T00:00:00Z');
+    my @pruned = split /^/, $t->ctl_ok("--store=$store", qw(audit export),
+        "--audit-key=$dir/a.pem");
+    is($check->(\@pruned, $key), '0 ', 'a pruned store');
+    my ($n) = map { decode_json($_)->{heads}{registry}{sequence} }
+        $t->read_file('h2');
+    my @begun = grep { !/^\{"chain":"registry","sequence":(\d+)/ || $1 > $n }
+        @fork;
+    like($check->(\@begun, $key, "--heads=$h2"),
+        qr/^1 .*the entries up to $n are missing, and no entry says that they were/,
+        'a beginning that was cut off is not a pruned one');
 }
 
 # Nothing falls open: without a good key nothing is signed or verified.
