@@ -221,7 +221,8 @@ es_unpack_publishers(es_unpacking_t *u)
         }
     }
 
-    return ES_OK;
+    return u->commits[0].partner == u->head->partner
+           && u->commits[0].key == u->head->key ? ES_OK : ES_CORRUPT;
 }
 
 
@@ -402,6 +403,15 @@ es_unpack_column(const uint8_t *p, const uint8_t *end, uint32_t count,
     uint64_t  v;
 
     for (i = 0, value = 0; i < count; i++) {
+
+        /* most values are that of the event before */
+
+        if (p < end && *p == 0) {
+            values[i] = value;
+            p++;
+            continue;
+        }
+
         p = es_varint_get(p, end, &v);
 
         if (p == NULL

@@ -20,6 +20,7 @@
 #include "log/unpacked.h"
 #include "open/open.h"
 #include "pack/pack.h"
+#include "pack/pack_impl.h"
 #include "read/publishers.h"
 #include "read/range.h"
 #include "read/reader.h"
@@ -631,10 +632,43 @@ test_epochs(void)
     same(&before, "a chunk of several epochs has the same answers");
     verifies(store, "", "and is sound");
 
-    ok(es_feed_retime(store, es_lit("f"), feed.last_ms - 1, &(uint64_t) { 0 })
-       == ES_OK, "times are moved");
-    verifies(store, "", "and the log is sound");
     es_buf_free(&before);
+}
+
+
+static int64_t
+time_of(uint64_t sequence)
+{
+    es_txn_t    *txn;
+    es_event_t   event = { 0 };
+
+    (void) es_txn_begin(store, &txn);
+    (void) es_event_get(txn, &feed, sequence, &event);
+    es_txn_end(txn);
+
+    return event.time_ms;
+}
+
+
+/* The time is moved to that of an event in the middle of a packed chunk. */
+
+static void
+test_retime(void)
+{
+    int64_t   before_ms, at_ms;
+    uint64_t  count;
+
+    at_ms = time_of(1350);
+    before_ms = time_of(1301);
+
+    ok(time_of(1399) > at_ms, "times differ within a packed chunk");
+    ok(es_feed_retime(store, es_lit("f"), at_ms, &count) == ES_OK && count > 0,
+       "times are moved");
+    head();
+    ok(time_of(1399) == at_ms && time_of(feed.last) == at_ms,
+       "those in the future");
+    ok(time_of(1350) == at_ms && time_of(1301) == before_ms, "and no others");
+    verifies(store, "", "and the log is sound");
 }
 
 
@@ -655,6 +689,49 @@ test_epoch_of_another(void)
            "a page with a packed chunk of another epoch is refused");
     es_txn_end(txn);
     es_page_free(&page);
+}
+
+
+/* ---- two at once ---- */
+
+
+/* Packs a run as pack.c does.  While the caller reads, others erase an event of
+   it. */
+
+static es_rc_t
+make_and_erase(es_packer_t *packer, const es_chunk_t *chunks, es_run_t *run)
+{
+    es_rc_t  rc;
+
+    rc = es_packed_encode(packer->feed.number, chunks, run->nold, 1,
+                          &packer->out);
+
+    if (rc == ES_OK) {
+        rc = es_run_add(packer, run, run->last, 0);
+    }
+
+    erase(run->first + 7);
+
+    return rc;
+}
+
+
+static void
+test_changed(void)
+{
+    es_packed_runs_t  done;
+
+    es_packer_t  packer = { .store = store, .name = es_lit("f"),
+                            .make = make_and_erase, .done = &done };
+
+    ok(es_unpack_step(store, es_lit("f"), 600, 1, &done) == ES_OK
+       && done.runs == 1, "a run is plain");
+    ok(es_runs_replace(&packer, 600, 1) == ES_OK && done.runs == 0,
+       "a run that has changed since it was read stays");
+    verifies(store, "", "with its change");
+    ok(es_pack_step(store, es_lit("f"), 600, 1, 1, &done) == ES_OK
+       && done.runs == 1, "and is packed the next time");
+    verifies(store, "", "and sound");
 }
 
 
@@ -891,7 +968,9 @@ main(void)
     test_retention();
     test_epoch_of_another();
     test_epochs();
+    test_retime();
     test_memory();
+    test_changed();
     test_bound();
 
     es_store_close(store);
