@@ -19,7 +19,6 @@
 #include "log/feed.h"
 #include "log/feed_pack.h"
 #include "log/feed_record.h"
-#include "log/packed.h"
 #include "log/store_clock.h"
 #include "log/subject.h"
 #include "log/unpacked.h"
@@ -134,30 +133,6 @@ es_erase_bytes(es_eraser_t *e, const es_chunk_t *after)
 }
 
 
-/* Packs the chunk with its marks again, if it was packed. */
-
-static es_rc_t
-es_erase_pack(es_eraser_t *e, es_chunk_t *after)
-{
-    es_rc_t   rc;
-    unsigned  level;
-
-    if (e->chunk.commits == NULL) {
-        return ES_OK;
-    }
-
-    rc = es_feed_pack_level(e->store, e->txn, e->feed.number, &level);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    after->commits = e->chunk.commits;
-    e->packed.len = 0;
-
-    return es_packed_encode(e->feed.number, after, 1, level, &e->packed);
-}
-
-
 /* Writes the chunk with its marks. */
 
 static es_rc_t
@@ -195,8 +170,12 @@ es_erase_flush(es_eraser_t *e)
         rc = es_chunk_decode(e->feed.number, name, &value, true, &after);
     }
 
-    if (rc == ES_OK) {
-        rc = es_erase_pack(e, &after);
+    if (rc == ES_OK && e->chunk.commits != NULL) {
+        after.commits = e->chunk.commits;
+        e->packed.len = 0;
+        rc = es_feed_pack_again(e->store, e->txn, e->feed.number, &after,
+                                &e->packed);
+        value = (MDB_val) { e->packed.len, e->packed.data };
     }
 
     if (rc != ES_OK) {
@@ -204,10 +183,6 @@ es_erase_flush(es_eraser_t *e)
     }
 
     es_erase_bytes(e, &after);
-
-    if (after.commits != NULL) {
-        value = (MDB_val) { e->packed.len, e->packed.data };
-    }
 
     return es_env_rc(mdb_put(e->txn, es_env_dbi(e->store->log, ES_LOG_EVENTS),
                              &key, &value, 0));

@@ -10,6 +10,7 @@
 
 #include "log/chunk.h"
 #include "log/feed_pack.h"
+#include "log/packed.h"
 #include "store/env.h"
 
 #define ES_META_PACK  "pack"
@@ -89,16 +90,17 @@ es_feed_pack_save(es_store_t *store, MDB_txn *txn, uint32_t feed,
 
 
 es_rc_t
-es_feed_pack_level(es_store_t *store, MDB_txn *txn, uint32_t feed,
-    unsigned *level)
+es_feed_pack_again(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    const es_chunk_t *chunk, es_buf_t *out)
 {
-    es_rc_t  rc;
+    es_rc_t   rc;
+    unsigned  level;
 
-    rc = es_feed_pack_load(store, txn, feed, level);
-
-    if (rc == ES_OK && *level == ES_PACK_OFF) {
-        *level = ES_PACK_LEVEL;
+    rc = es_feed_pack_load(store, txn, feed, &level);
+    if (rc != ES_OK) {
+        return rc;
     }
 
-    return rc;
+    return es_packed_encode(feed, chunk, 1,
+                            level == ES_PACK_OFF ? ES_PACK_LEVEL : level, out);
 }

@@ -13,6 +13,7 @@
 
 #include <lmdb.h>
 
+#include "log/chunk.h"
 #include "store/store.h"
 #include "store/txn.h"
 
@@ -27,10 +28,11 @@
  */
 es_rc_t es_feed_pack_get(es_txn_t *txn, uint32_t feed, unsigned *level);
 
-/* Returns the level at which a change packs a packed chunk again, also if the
-   feed is off now.  Within a write transaction of the log. */
-es_rc_t es_feed_pack_level(es_store_t *store, MDB_txn *txn, uint32_t feed,
-    unsigned *level);
+/* Packs a chunk again that was unpacked and changed, at the feed's level, also
+   if the feed is off now.  Within a write transaction of the log.  Outcomes are
+   those of es_packed_encode(), which appends to `out`. */
+es_rc_t es_feed_pack_again(es_store_t *store, MDB_txn *txn, uint32_t feed,
+    const es_chunk_t *chunk, es_buf_t *out);
 
 /* The same as the first within a write transaction of the log. */
 es_rc_t es_feed_pack_load(es_store_t *store, MDB_txn *txn, uint32_t feed,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What packed.c and packed_encode.c share.
+ * What packed.c, packed_side.c and packed_encode.c share.
  *
  * An entry's numbers stand in columns.  Offsets are counted from where they
  * mostly are, so that a column of events of one kind has one value.
@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "event/cursor.h"
 #include "log/chunk.h"
+#include "log/uuid.h"
 
 enum {
     ES_COLUMN_HEAD,            /* from the end of type or subject to the end of
@@ -42,6 +43,32 @@ typedef struct {
     } runs[ES_CHUNK_COUNT + 1];
     char      before[ES_EPOCH_MAX + 1];    /* of the event before the first */
 } es_packed_epochs_t;
+
+#define ES_ERASED_SIZE  (sizeof(es_erased_t) + sizeof(uint32_t))
+
+/* What is read of a chunk before its place in memory is known. */
+typedef struct {
+    const es_chunk_head_t  *head;
+    const uint8_t          *p;         /* the rest of the side */
+    const uint8_t          *end;
+    uint64_t                last;
+    es_links_t              links[ES_CHUNK_COUNT];
+    es_commit_of_t          commits[ES_CHUNK_COUNT];
+    es_packed_epochs_t      epochs;
+    uint32_t                types[ES_CHUNK_COUNT];
+    const uint8_t          *erased;    /* ES_ERASED_SIZE bytes for each */
+    const uint8_t          *uuids;     /* the end of the side */
+
+    const uint8_t          *content;
+    es_uuid_reader_t        text;      /* after the columns */
+    const uint8_t          *content_end;
+    uint64_t                tails[ES_CHUNK_COUNT];
+    es_entry_t              entries[ES_CHUNK_COUNT];
+    size_t                  body;      /* bytes of the plain texts */
+} es_unpacking_t;
+
+/* Reads the side of u->head.  ES_CORRUPT. */
+es_rc_t es_unpack_side(es_unpacking_t *u);
 
 /* Bits of an index below `n`, and bytes of `count` of these. */
 static inline unsigned

@@ -106,11 +106,13 @@ es_feed_seek_time(es_txn_t *txn, const es_feed_t *feed, int64_t time_ms,
         if (since == chunk.head->count) {
             low = chunk.last + 1;
 
-        } else if (since > 0) {
-            low = chunk.head->first + since;
-            high = low;
+        } else if (since > 0 || chunk.head->first <= low) {
+            /* the oldest chunk may begin before the oldest event */
 
-        } else if (chunk.head->first <= low) {
+            if (chunk.head->first + since > low) {
+                low = chunk.head->first + since;
+            }
+
             high = low;
 
         } else {

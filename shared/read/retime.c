@@ -15,7 +15,6 @@
 #include "log/feed_audit.h"
 #include "log/feed_pack.h"
 #include "log/feed_record.h"
-#include "log/packed.h"
 #include "read/reader.h"
 #include "read/retime.h"
 #include "store/env.h"
@@ -69,16 +68,9 @@ static es_rc_t
 es_retime_packed(es_retime_t *r, MDB_txn *txn, uint32_t feed,
     const es_chunk_t *chunk, es_buf_t *out)
 {
-    es_rc_t         rc;
-    unsigned        level;
     uint32_t        i;
     es_chunk_t      copy;
     es_commit_of_t  commits[ES_CHUNK_COUNT];
-
-    rc = es_feed_pack_level(r->store, txn, feed, &level);
-    if (rc != ES_OK) {
-        return rc;
-    }
 
     for (i = 0; i < chunk->head->count; i++) {
         commits[i] = chunk->commits[i];
@@ -91,7 +83,7 @@ es_retime_packed(es_retime_t *r, MDB_txn *txn, uint32_t feed,
     copy = *chunk;
     copy.commits = commits;
 
-    return es_packed_encode(feed, &copy, 1, level, out);
+    return es_feed_pack_again(r->store, txn, feed, &copy, out);
 }
 
 

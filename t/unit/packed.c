@@ -8,195 +8,21 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "erase/erase.h"
-#include "event/batch.h"
 #include "event/filter.h"
 #include "log/chunk.h"
 #include "log/feed.h"
-#include "log/packed.h"
 #include "log/unpacked.h"
-#include "open/open.h"
 #include "pack/pack.h"
-#include "pack/pack_impl.h"
+#include "packed_log.h"
+#include "read/lag.h"
 #include "read/publishers.h"
 #include "read/range.h"
 #include "read/reader.h"
-#include "read/retime.h"
 #include "read/snapshot.h"
-#include "registry/registry.h"
-#include "store/env.h"
 #include "store/store.h"
 #include "tap.h"
 #include "verifies.h"
-
-#define DIGEST  "00112233445566778899aabbccddeeff"                             \
-                "00112233445566778899aabbccddeeff"
-#define EVENTS  1250
-
-static char          dir[] = "/tmp/eventsync-packed-XXXXXX";
-static es_store_t   *store;
-static es_feed_t     feed;
-static unsigned      seed = 7;
-static unsigned      made;
-
-
-static unsigned
-pick(unsigned n)
-{
-    seed = seed * 1103515245 + 12345;
-
-    return (seed >> 16) % n;
-}
-
-
-static void
-head(void)
-{
-    es_txn_t  *txn;
-
-    (void) es_txn_begin(store, &txn);
-    (void) es_feed_get(txn, es_lit("f"), &feed);
-    es_txn_end(txn);
-}
-
-
-/* A UUID, or what almost is one. */
-
-static const char *
-uuid(char out[64])
-{
-    static const char  *const others[] = {
-        "", "-", "0-00000000-0000-0000-0000-0000000000000-0",
-        "00000000-0000-0000-0000-00000000000", "--------------------",
-        "0123456789ABCDEF-0123-4567-89ab-cdef01234567",
-        "01234567-89ab-cdef-0123-456789abcdeg",
-        "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee-bbbb-cccc-dddd-eeeeeeeeeeee"
-    };
-
-    if (pick(3) == 0) {
-        return others[pick(sizeof(others) / sizeof(others[0]))];
-    }
-
-    (void) snprintf(out, 64, "%08x-%04x-4%03x-%04x-%06x%06x", pick(1 << 16),
-                    pick(1 << 16), pick(1 << 12), pick(1 << 16),
-                    pick(1 << 16), pick(1 << 16));
-
-    return out;
-}
-
-
-/* Events with and without subject and time, with long types and subjects,
-   escapes, binary data, and some that are larger than a packed chunk. */
-
-static size_t
-compose(char *json, size_t size)
-{
-    char    type[256], subject[900], data[3000], first[64], second[64];
-    size_t  len;
-
-    made++;
-    memset(type, 't', sizeof(type));
-    type[made % 97 == 0 ? sizeof(type) - 1 : 1 + pick(4)] = '\0';
-    memset(subject, 's', sizeof(subject));
-    subject[made % 89 == 0 ? sizeof(subject) - 1 : 1 + pick(30)] = '\0';
-    memset(data, 'd', sizeof(data));
-    data[pick(8) == 0 ? sizeof(data) - 1 : pick(60)] = '\0';
-
-    len = (size_t) snprintf(json, size, "{\"specversion\":\"1.0\",\"id\":"
-                            "\"%s-%u\",\"source\":\"/%u\",\"ext\":"
-                            "\"\\u00e9\\\"\",\"type\":\"%s\"",
-                            uuid(first), made, made % 3, type);
-
-    if (pick(5) != 0) {
-        len += (size_t) snprintf(json + len, size - len,
-                                 ",\"subject\":\"%s\"", subject);
-    }
-
-    if (pick(3) == 0) {
-        len += (size_t) snprintf(json + len, size - len,
-                                 ",\"time\":\"2020-01-01T00:00:00Z\"");
-    }
-
-    len += pick(4) == 0
-           ? (size_t) snprintf(json + len, size - len,
-                               ",\"data_base64\":\"AP8%c\"}", "AQgw"[pick(4)])
-           : (size_t) snprintf(json + len, size - len,
-                               ",\"data\":\"%u%s\\n\\\"%s%s\"}", made,
-                               uuid(first), uuid(second), data);
-
-    return len;
-}
-
-
-static void
-publish(unsigned n, uint32_t partner, uint32_t key)
-{
-    char          json[8192];
-    unsigned      i;
-    es_batch_t   *batch;
-    es_problem_t  problem;
-
-    batch = es_batch_create(es_lit("f"), NULL);
-    batch->publisher.partner = partner;
-    batch->publisher.key = key;
-
-    for (i = 0; i < n; i++) {
-        if (es_batch_add(batch, json, compose(json, sizeof(json)), &problem)
-            != ES_OK)
-        {
-            printf("Bail out! %s\n", problem.detail);
-            exit(1);
-        }
-    }
-
-    es_publish(store, &batch, 1);
-
-    if (es_batch_rc(batch) != ES_OK) {
-        printf("Bail out! %s\n", es_batch_problem(batch)->detail);
-        exit(1);
-    }
-
-    es_batch_destroy(batch);
-}
-
-
-/* An event that has a frame of its own. */
-
-static void
-publish_large(size_t size)
-{
-    char         *json;
-    size_t        len;
-    es_batch_t   *batch;
-    es_limits_t   limits = { 0 };
-    es_problem_t  problem;
-
-    limits.event_max = 2 * size;
-    json = malloc(size + 200);
-    len = (size_t) sprintf(json, "{\"specversion\":\"1.0\",\"id\":\"l%u\","
-                           "\"source\":\"/l\",\"type\":\"t\",\"data\":\"",
-                           ++made);
-
-    for ( ; len < size; len++) {
-        json[len] = (char) ('a' + pick(26));
-    }
-
-    len += (size_t) sprintf(json + len, "\"}");
-    batch = es_batch_create(es_lit("f"), &limits);
-
-    if (es_batch_add(batch, json, len, &problem) != ES_OK) {
-        printf("Bail out! %s\n", problem.detail);
-        exit(1);
-    }
-
-    es_publish(store, &batch, 1);
-    ok(es_batch_rc(batch) == ES_OK, "a large event");
-    es_batch_destroy(batch);
-    free(json);
-}
 
 
 /* ---- what all readers get ---- */
@@ -292,13 +118,20 @@ answer_ranges(es_txn_t *txn, es_buf_t *out)
 {
     uint8_t         digest[ES_CHAIN_LEN];
     uint64_t        n, bytes, after;
+    es_lag_t        lag;
     es_event_t      event;
+    es_cursor_t     cursor;
     es_published_t  published;
 
     for (n = feed.oldest - 1; n <= feed.last; n++) {
         (void) es_range_digest(txn, &feed, n, digest);
         (void) es_range_bytes(txn, &feed, feed.oldest - 1, n, &bytes);
         (void) es_buf_append(out, digest, sizeof(digest));
+
+        cursor.sequence = n;
+        memcpy(cursor.epoch, es_feed_epoch_of(&feed, n), sizeof(cursor.epoch));
+        (void) es_lag_read(txn, &feed, &cursor, feed.last_ms, &lag);
+        (void) es_buf_printf(out, "%lld ", (long long) lag.ms);
         (void) es_buf_printf(out, "%llu ", (unsigned long long) bytes);
 
         if (es_event_get(txn, &feed, n + 1, &event) == ES_OK) {
@@ -358,34 +191,6 @@ same(const es_buf_t *before, const char *name)
     es_buf_free(&after);
 
     return pass;
-}
-
-
-static es_packed_runs_t
-pack_all(unsigned level)
-{
-    es_rc_t           rc;
-    uint64_t          after;
-    es_packed_runs_t  done, sum = { 0 };
-
-    for (after = 0, done.done = false; !done.done; after = done.next) {
-        rc = level > 0
-             ? es_pack_step(store, es_lit("f"), after, 3, level, &done)
-             : es_unpack_step(store, es_lit("f"), after, 3, &done);
-
-        if (rc != ES_OK) {
-            printf("Bail out! %s\n", es_strerror(rc));
-            exit(1);
-        }
-
-        sum.runs += done.runs;
-        sum.events += done.events;
-        sum.chunks += done.chunks;
-        sum.before += done.before;
-        sum.after += done.after;
-    }
-
-    return sum;
 }
 
 
@@ -515,30 +320,6 @@ test_damage(uint64_t last)
 
 
 static void
-erased(void *ctx, const es_feed_t *of, uint64_t sequence)
-{
-    (void) of;
-    (void) sequence;
-    (*(unsigned *) ctx)++;
-}
-
-
-static void
-erase(uint64_t sequence)
-{
-    unsigned    n = 0;
-    es_erase_t  what = { .feed = es_lit("f"), .forget = true, .each = erased,
-                         .ctx = &n };
-
-    what.event.sequence = sequence;
-    memcpy(what.event.epoch, es_feed_epoch_of(&feed, sequence),
-           sizeof(what.event.epoch));
-    (void) es_erase(store, &what);
-    ok(n == 1, "event %llu is erased", (unsigned long long) sequence);
-}
-
-
-static void
 test_same(void)
 {
     es_buf_t          before = { 0 };
@@ -591,12 +372,41 @@ test_erase(void)
 }
 
 
+/* Returns an event in the middle of the second page whose commit also has the
+   event before it. */
+
+static uint64_t
+within_commit(void)
+{
+    int64_t      before_ms;
+    uint64_t     n;
+    es_txn_t    *txn;
+    es_event_t   event = { 0 };
+
+    (void) es_txn_begin(store, &txn);
+
+    for (n = 110, before_ms = -1; n < 190; n++) {
+        (void) es_event_get(txn, &feed, n, &event);
+
+        if (event.time_ms == before_ms) {
+            break;
+        }
+
+        before_ms = event.time_ms;
+    }
+
+    es_txn_end(txn);
+
+    return n;
+}
+
+
 static void
 test_retention(void)
 {
     es_buf_t  before = { 0 };
 
-    ok(es_feed_trim(store, es_lit("f"), 151) == ES_OK,
+    ok(es_feed_trim(store, es_lit("f"), within_commit()) == ES_OK,
        "a feed is trimmed within a packed chunk");
     verifies(store, "", "and sound");
     answers(&before);
@@ -628,47 +438,11 @@ test_epochs(void)
     }
 
     answers(&before);
-    (void) pack_all(1);
-    same(&before, "a chunk of several epochs has the same answers");
+    is_int((int64_t) pack_all(1).runs, 3, "a run of several epochs is packed");
+    same(&before, "with the same answers");
     verifies(store, "", "and is sound");
 
     es_buf_free(&before);
-}
-
-
-static int64_t
-time_of(uint64_t sequence)
-{
-    es_txn_t    *txn;
-    es_event_t   event = { 0 };
-
-    (void) es_txn_begin(store, &txn);
-    (void) es_event_get(txn, &feed, sequence, &event);
-    es_txn_end(txn);
-
-    return event.time_ms;
-}
-
-
-/* The time is moved to that of an event in the middle of a packed chunk. */
-
-static void
-test_retime(void)
-{
-    int64_t   before_ms, at_ms;
-    uint64_t  count;
-
-    at_ms = time_of(1350);
-    before_ms = time_of(1301);
-
-    ok(time_of(1399) > at_ms, "times differ within a packed chunk");
-    ok(es_feed_retime(store, es_lit("f"), at_ms, &count) == ES_OK && count > 0,
-       "times are moved");
-    head();
-    ok(time_of(1399) == at_ms && time_of(feed.last) == at_ms,
-       "those in the future");
-    ok(time_of(1350) == at_ms && time_of(1301) == before_ms, "and no others");
-    verifies(store, "", "and the log is sound");
 }
 
 
@@ -692,267 +466,9 @@ test_epoch_of_another(void)
 }
 
 
-/* ---- two at once ---- */
-
-
-/* Packs a run as pack.c does.  While the caller reads, others erase an event of
-   it. */
-
-static es_rc_t
-make_and_erase(es_packer_t *packer, const es_chunk_t *chunks, es_run_t *run)
-{
-    es_rc_t  rc;
-
-    rc = es_packed_encode(packer->feed.number, chunks, run->nold, 1,
-                          &packer->out);
-
-    if (rc == ES_OK) {
-        rc = es_run_add(packer, run, run->last, 0);
-    }
-
-    erase(run->first + 7);
-
-    return rc;
-}
-
-
-static void
-test_changed(void)
-{
-    es_packed_runs_t  done;
-
-    es_packer_t  packer = { .store = store, .name = es_lit("f"),
-                            .make = make_and_erase, .done = &done };
-
-    ok(es_unpack_step(store, es_lit("f"), 600, 1, &done) == ES_OK
-       && done.runs == 1, "a run is plain");
-    ok(es_runs_replace(&packer, 600, 1) == ES_OK && done.runs == 0,
-       "a run that has changed since it was read stays");
-    verifies(store, "", "with its change");
-    ok(es_pack_step(store, es_lit("f"), 600, 1, 1, &done) == ES_OK
-       && done.runs == 1, "and is packed the next time");
-    verifies(store, "", "and sound");
-}
-
-
-/* ---- the work of a reader ---- */
-
-
-/* Pages of large events, of which each has one of the subject "rare". */
-
-static void
-publish_rare(unsigned pages)
-{
-    char          json[2048], data[1200];
-    size_t        len;
-    unsigned      page, i, j;
-    es_batch_t   *batch;
-    es_problem_t  problem;
-
-    for (page = 0; page < pages; page++) {
-        batch = es_batch_create(es_lit("g"), NULL);
-
-        for (i = 0; i < 100; i++) {
-            for (j = 0; j < sizeof(data) - 1; j++) {
-                data[j] = (char) ('a' + pick(26));
-            }
-
-            data[sizeof(data) - 1] = '\0';
-            len = (size_t) sprintf(json, "{\"specversion\":\"1.0\",\"id\":"
-                                   "\"%u\",\"source\":\"/g\",\"type\":"
-                                   "\"%s\",\"subject\":\"%s\",\"data\":"
-                                   "\"%s\"}", ++made, i == 50 ? "rare" : "t",
-                                   i == 50 ? "rare" : "others", data);
-            (void) es_batch_add(batch, json, len, &problem);
-        }
-
-        es_publish(store, &batch, 1);
-        es_batch_destroy(batch);
-    }
-}
-
-
-/* Polls until all is read.  Returns how many events it got; `*most` is the
-   most bytes that a poll unpacked. */
-
-static unsigned
-poll_all(const es_feed_t *from, const es_filter_t *filter, unsigned *polls,
-    uint64_t *most)
-{
-    unsigned   n;
-    uint64_t   before;
-    es_txn_t  *txn;
-    es_page_t  page = { 0 };
-
-    n = 0;
-    *polls = 0;
-    *most = 0;
-
-    do {
-        es_unpacked_free();
-        before = es_unpacked_bytes();
-        (void) es_txn_begin(store, &txn);
-
-        if (es_page_read(txn, from, page.next, es_lit("x"), 1000, 1 << 24,
-                         filter, NULL, &page) != ES_OK)
-        {
-            n = 0;
-            page.has_more = false;
-        }
-
-        es_txn_end(txn);
-        n += page.count;
-        (*polls)++;
-        *most = es_unpacked_bytes() - before > *most
-                ? es_unpacked_bytes() - before : *most;
-
-    } while (page.has_more);
-
-    es_page_free(&page);
-
-    return n;
-}
-
-
-static void
-test_bound(void)
-{
-    uint64_t          after, most;
-    unsigned          polls;
-    es_buf_t          scratch = { 0 };
-    es_txn_t         *txn;
-    es_feed_t         large;
-    es_filter_t       subject = { 0 }, types = { 0 };
-    es_problem_t      problem;
-    es_packed_runs_t  done;
-
-    (void) es_feed_create(store, es_lit("g"), NULL, NULL);
-    publish_rare(60);
-
-    for (after = 0, done.done = false; !done.done; after = done.next) {
-        (void) es_pack_step(store, es_lit("g"), after, 64, 1, &done);
-    }
-
-    (void) es_txn_begin(store, &txn);
-    (void) es_feed_get(txn, es_lit("g"), &large);
-    es_txn_end(txn);
-
-    (void) es_filter_subject(&subject, es_lit("rare"), &scratch, &problem);
-    (void) es_filter_types(&types, es_lit("rare"), &problem);
-
-    is_int(poll_all(&large, &subject, &polls, &most), 60,
-           "polls by subject get every event");
-    ok(polls > 1 && most < ES_UNPACKED_READ + ES_UNPACKED_READ / 8,
-       "none unpacks much more than 4 MB");
-    is_int(poll_all(&large, &types, &polls, &most), 60,
-           "polls by type get every event");
-    ok(polls > 1 && most < ES_UNPACKED_READ + ES_UNPACKED_READ / 8,
-       "none unpacks much more than 4 MB");
-    verifies(store, "", "all is sound");
-    es_buf_free(&scratch);
-}
-
-
-/* What a thread has unpacked stays where it is within a transaction, and little
-   of it is kept. */
-
-static void
-test_memory(void)
-{
-    bool        pass;
-    es_txn_t   *txn;
-    uint64_t    n;
-    es_chunk_t  first, again, other;
-
-    (void) es_txn_begin(store, &txn);
-    (void) es_chunk_seek(txn->events, feed.number, 450, true, &first);
-
-    for (n = 501, pass = true; n < 1000; n += 100) {
-        pass &= es_chunk_seek(txn->events, feed.number, n, true, &other)
-                == ES_OK && other.head != first.head;
-    }
-
-    (void) es_chunk_seek(txn->events, feed.number, 450, true, &again);
-    ok(pass && first.commits != NULL && again.head == first.head
-       && memcmp(again.body, first.body, 10) == 0,
-       "a chunk is unpacked once in a transaction");
-    es_txn_end(txn);
-
-    n = es_unpacked_bytes();
-    (void) es_txn_begin(store, &txn);
-    (void) es_chunk_seek(txn->events, feed.number, 450, true, &again);
-    es_txn_end(txn);
-    ok(es_unpacked_bytes() == n, "and kept for the next one");
-}
-
-
-static bool
-create(void)
-{
-    es_problem_t  problem;
-
-    static const char  *const keys[] = { "aaaaaaaaaa", "bbbbbbbbbb" };
-
-    (void) mkdtemp(dir);
-
-    if (es_store_create(dir, &problem) == ES_OK
-        && es_store_open(dir, ES_STORE_PUBLISH | ES_STORE_ADMIN, &store,
-                         &problem) == ES_OK
-        && es_feed_create(store, es_lit("f"), NULL, NULL) == ES_OK
-        && es_registry_create(store, ES_KIND_PARTNER, es_lit("acme"),
-                              "{\"publish\":[\"f\"]}", &problem) == ES_OK
-        && es_registry_create(store, ES_KIND_KEY, es_str(keys[0]),
-                              "{\"partner\":\"acme\",\"digest\":\"" DIGEST
-                              "\",\"scopes\":[\"publish\"]}", &problem)
-           == ES_OK
-        && es_registry_create(store, ES_KIND_KEY, es_str(keys[1]),
-                              "{\"partner\":\"acme\",\"digest\":\"" DIGEST
-                              "\",\"scopes\":[\"publish\"]}", &problem)
-           == ES_OK)
-    {
-        return true;
-    }
-
-    printf("Bail out! %s\n", problem.detail);
-
-    return false;
-}
-
-
-/* One by one and in batches, by two keys and the operator. */
-
-static void
-publish_all(void)
-{
-    unsigned  n, left;
-
-    for (left = EVENTS - 2; left > 0; left -= n) {
-        n = pick(3) == 0 ? 1 + pick(120) : 1;
-        n = n < left ? n : left;
-        n = left > EVENTS - 200 ? 1 : n;
-
-        switch (pick(8)) {
-
-        case 0:
-            publish(n, 0, 0);
-            break;
-
-        case 1:
-            publish(n, 1, 2);
-            break;
-
-        default:
-            publish(n, 1, 1);
-        }
-    }
-}
-
-
 int
 main(void)
 {
-    char  command[64];
-
     if (!create()) {
         return 1;
     }
@@ -968,14 +484,7 @@ main(void)
     test_retention();
     test_epoch_of_another();
     test_epochs();
-    test_retime();
-    test_memory();
-    test_changed();
-    test_bound();
-
-    es_store_close(store);
     es_unpacked_free();
-    (void) snprintf(command, sizeof(command), "rm -rf %s", dir);
 
-    return system(command) != 0 || done();
+    return end();
 }
