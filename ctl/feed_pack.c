@@ -101,6 +101,8 @@ ctl_pack_all(ctl_t *ctl, const es_feed_t *feed, unsigned level,
             all->runs += step.runs;
             all->before += step.before;
             all->after += step.after;
+            all->damaged_at = all->damaged ? all->damaged_at : step.damaged_at;
+            all->damaged += step.damaged;
             ctl_progress(all->next + 1 - feed->oldest);
         }
 
@@ -135,7 +137,11 @@ ctl_pack_run(ctl_t *ctl, const es_feed_t *feed, unsigned level)
                               "bytes_before", (json_int_t) all.before,
                               "bytes_after", (json_int_t) all.after));
 
-    return CTL_OK;
+    return all.damaged == 0 ? CTL_OK
+           : ctl_fail(CTL_FAILED, "%" PRIu64 " page%s cannot be packed, from "
+                      "\"%s-%" PRIu64 "\" on: the log is damaged there; run "
+                      "\"eventsyncctl verify\"", all.damaged,
+                      ctl_plural(all.damaged), feed->epoch, all.damaged_at);
 }
 
 

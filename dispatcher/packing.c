@@ -395,6 +395,29 @@ esd_packing_note(esd_packer_t *p, esd_packed_t *packed, es_rc_t rc)
 }
 
 
+/* The step has passed over it, so each damaged page is logged once. */
+
+static void
+esd_packing_damaged(esd_packer_t *p, const esd_packed_t *packed,
+    const es_packed_runs_t *runs)
+{
+    if (runs->damaged == 0) {
+        return;
+    }
+
+    p->counts.errors += runs->damaged;
+
+    esd_log_about(ESD_LOG_ERROR,
+                  (esd_about_t) { .feed = packed->name, .epoch = packed->epoch,
+                                  .sequence = runs->damaged_at },
+                  "%" PRIu64 " page%s of feed \"%s\" cannot be packed, from "
+                  "\"%s-%" PRIu64 "\" on: the log is damaged there; run "
+                  "\"eventsyncctl verify\"", runs->damaged,
+                  runs->damaged == 1 ? "" : "s", packed->name, packed->epoch,
+                  runs->damaged_at);
+}
+
+
 /* Returns how long the step took. */
 
 static int64_t
@@ -414,6 +437,7 @@ esd_packing_step(esd_packer_t *p, esd_packed_t *packed)
         p->counts.pages += runs.runs;
         p->counts.before += runs.before;
         p->counts.after += runs.after;
+        esd_packing_damaged(p, packed, &runs);
 
     } else if (rc == ES_NOT_FOUND) {
         packed->after = packed->end;

@@ -34,6 +34,8 @@ typedef struct {
     uint64_t  chunks;          /* that these had before */
     uint64_t  before;          /* bytes of their chunks before, and after */
     uint64_t  after;
+    uint64_t  damaged;         /* runs that stay as they are for that */
+    uint64_t  damaged_at;      /* the first sequence of the first of them */
 } es_packed_runs_t;
 
 /*

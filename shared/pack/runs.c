@@ -164,7 +164,15 @@ es_run_read(es_packer_t *p, MDB_cursor *events, es_run_t *run)
         p->out.len = start;
     }
 
-    return rc == ES_CORRUPT && !p->unpacks ? ES_INVALID : rc;
+    if (rc == ES_CORRUPT && !p->unpacks) {
+        if (p->done->damaged++ == 0) {
+            p->done->damaged_at = run->first;
+        }
+
+        rc = ES_INVALID;
+    }
+
+    return rc;
 }
 
 
