@@ -48,6 +48,7 @@ fault_of_reader();
 faults_of_clock();
 fault_of_proxy();
 faults_of_slow_disk();
+fault_of_packing();
 
 my %missing = map { $_->{alert} => 1 } alerts();
 delete @missing{ map({ $_->{name} } @cases), keys %never };
@@ -453,6 +454,7 @@ sub fault_of_nginx {
 sub faults_of_full_store {
     my $s = site('full', map_max => 8 << 20);
     my $t = $s->{t};
+    $t->ctl_ok(qw(feed change orders --pack=off));     # it would give room back
     $t->feed('acme-ops');
     $t->ctl_ok('partner', 'change', 'acme', '--operations=acme-ops');
     $t->ctl_ok('partner', 'change', 'acme', '--publish=orders');
@@ -548,6 +550,17 @@ sub faults_of_clock {
     alert($s, 'EventsyncClockWrong', labels => { direction => 'ahead' }, check => qr/no/,
         with => \@both);
     alert($s, 'EventsyncClockUnsynchronized', check => qr/synchronized: no/, with => \@both);
+}
+
+# A disk that cannot sync what the dispatcher packs.
+sub fault_of_packing {
+    my $s = site('packing', slow => 1);
+    my $t = $s->{t};
+    $t->write_file('fault', "sync /log/data.mdb\n");
+    put($t, 'orders', 2_000);
+    alert($s, 'EventsyncHistoryNotPacked', check => qr/cannot pack feed "orders"/,
+        remedy => sub { unlink $t->testdir . '/fault' },
+        then => sub { $t->ctl_ok(qw(feed pack orders --json)) =~ /"pages":0/ });
 }
 
 sub fault_of_proxy {

@@ -108,6 +108,13 @@ sub alert_cases {
         [ series('eventsync_feed_retention_overdue_seconds', feed => 'prices'),
             gauge(0, 90, 20) ] ],
 
+    (map { [ 'EventsyncHistoryNotPacked', $_->[0], '80m', '180m', { %AT },
+        'The dispatcher at a does not pack history, and the log takes more room.',
+        [ series('eventsync_packing_errors_total'), $_->[1] ],
+        [ series('eventsync_packing_pending_events'), $_->[2] ] ] }
+        [ 'errors', counter(1, 90), '500x300' ],
+        [ 'it falls behind', '3x300', gauge(0, 2_000_000, 90) ]),
+
     [ 'EventsyncFeedNotFresh', 'by webhook', '20m', '60m',
         { %AT, feed => 'prices', channel => 'webhook' },
         '20% of what prices at a sends by webhook comes later than promised.',
