@@ -8,7 +8,6 @@
  */
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "audit/audit.h"
 #include "base/clock.h"
@@ -23,18 +22,20 @@
 #include "log/subject.h"
 #include "log/unpacked.h"
 #include "store/env.h"
+#include "store/duty.h"
 #include "store/store.h"
 #include "store/txn.h"
 #include "store/wake.h"
 
-#define ES_ERASE_EVENTS    16      /* in one transaction */
+#define ES_ERASE_LEAST     16      /* events in one transaction ... */
+#define ES_ERASE_EVENTS    64      /* ... and at most */
 #define ES_ERASE_FIND    1000      /* events in one read transaction */
-#define ES_ERASE_PAUSE_US  1000    /* at least, between two transactions */
 
 typedef struct {
     es_store_t        *store;
     const es_erase_t  *what;
     es_slice_t         slice;
+    es_duty_t          duty;
     MDB_txn           *txn;
     MDB_cursor        *events;
     es_feed_t          feed;
@@ -263,7 +264,7 @@ es_erase_subject(es_eraser_t *e, es_str_t text, es_subject_t *subject)
 
     rc = ES_OK;
 
-    for (n = 0; rc == ES_OK && n < e->slice.max; n++) {
+    for (n = 0; rc == ES_OK && n < e->slice.max && n < e->duty.items; n++) {
         rc = es_erase_load(e, subject->roots[0].sequence, &i);
 
         if (rc == ES_OK) {
@@ -535,6 +536,7 @@ es_erase(es_store_t *store, const es_erase_t *what)
     e->what = what;
     e->slice.most = ES_ERASE_EVENTS;
     e->slice.max = ES_ERASE_EVENTS;
+    e->duty = (es_duty_t) { ES_ERASE_LEAST, ES_ERASE_LEAST, ES_ERASE_EVENTS };
 
     do {
         began_us = es_clock_mono_us();
@@ -550,8 +552,7 @@ es_erase(es_store_t *store, const es_erase_t *what)
         }
 
         if (rc == ES_OK && e->more) {
-            (void) usleep((useconds_t) (took_us > ES_ERASE_PAUSE_US
-                                        ? took_us : ES_ERASE_PAUSE_US));
+            es_duty_pause(&e->duty, took_us);
         }
 
     } while (rc == ES_OK && e->more);

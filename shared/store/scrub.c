@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -16,8 +15,7 @@
 #include "store/scrub_impl.h"
 #include "store/scrub_pages.h"
 
-#define ES_SCRUB_ITEMS     16      /* pages rewritten in one transaction */
-#define ES_SCRUB_PAUSE_US  1000    /* at least, between two transactions */
+#define ES_SCRUB_ITEMS     64      /* pages rewritten in one transaction */
 #define ES_SCRUB_KEYS      64      /* moved to free a page of a bound */
 #define ES_SCRUB_KEYS_MAX  (1 << 18)
 
@@ -67,18 +65,6 @@ es_scrub_begin_txn(MDB_txn *txn, void *ctx)
 }
 
 
-static void
-es_scrub_pause(int64_t began_us)
-{
-    int64_t  took_us;
-
-    took_us = es_clock_mono_us() - began_us;
-
-    (void) usleep((useconds_t) (took_us > ES_SCRUB_PAUSE_US
-                                ? took_us : ES_SCRUB_PAUSE_US));
-}
-
-
 es_rc_t
 es_scrub_write(es_scrubber_t *s, es_env_fn fn)
 {
@@ -88,7 +74,7 @@ es_scrub_write(es_scrubber_t *s, es_env_fn fn)
     began_us = es_clock_mono_us();
     rc = es_env_shrink(s->env, fn, s, &s->slice);
 
-    es_scrub_pause(began_us);
+    es_duty_pause(&s->duty, es_clock_mono_us() - began_us);
 
     return rc;
 }
@@ -321,7 +307,8 @@ es_env_scrub_key(es_env_t *env, unsigned db, es_str_t key)
     MDB_txn       *txn;
     es_scrubber_t  s = { .env = env, .db = &env->options.dbs[db],
                          .dbi = env->dbis[db], .key = key,
-                         .nkeys = ES_SCRUB_KEYS, .slice = { 1, 1 } };
+                         .nkeys = ES_SCRUB_KEYS, .slice = { 1, 1 },
+                         .duty = { 1, 1, 1 } };
 
     for ( ;; ) {
         rc = es_env_read_begin(env, &txn);
@@ -381,8 +368,10 @@ es_env_scrub(es_env_t *env, int64_t wait_ms, es_scrub_t *scrub)
 {
     bool             large;
     es_rc_t          rc;
-    es_scrubber_t    s = { .env = env, .slice = { ES_SCRUB_FILL,
-                                                  ES_SCRUB_FILL } };
+    es_scrubber_t    s = { .env = env, .slice = { ES_SCRUB_BATCH_MAX,
+                                                  ES_SCRUB_BATCH_MAX },
+                               .duty = { ES_SCRUB_BATCH, ES_SCRUB_BATCH,
+                                         ES_SCRUB_BATCH_MAX } };
 
     ES_ASSERT(env->meta != ES_ENV_NO_DB);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 #include "store/scrub_impl.h"
 
 #define ES_SCRUB_WAIT_US   20000
+#define ES_SCRUB_ROOM      (UINT64_C(256) << 20)   /* bytes */
 #define ES_SCRUB_FREE_DBI  0
 
 
@@ -101,8 +103,8 @@ es_scrub_free(es_env_t *env, size_t txnid, uint64_t *pages, int *reader)
 }
 
 
-/* Puts records that fill a page each, and deletes those of the transaction
-   before, so that the next one uses other pages. */
+/* Puts records that fill a page each, so that the next transaction uses other
+   pages, and deletes those of transactions before that it need not hold. */
 
 static es_rc_t
 es_scrub_fill_txn(MDB_txn *txn, void *ctx)
@@ -132,7 +134,7 @@ es_scrub_fill_txn(MDB_txn *txn, void *ctx)
     s->put = i;
     s->txnid = mdb_txn_id(txn);
 
-    for (i = s->oldest; rc == 0 && i < s->number; i++) {
+    for (i = s->oldest; rc == 0 && !s->hold && i < s->number; i++) {
         key = es_scrub_name(i, name);
         rc = mdb_del(txn, dbi, &key, NULL);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
@@ -147,15 +149,45 @@ es_scrub_fill_once(es_scrubber_t *s, uint64_t pages)
 {
     es_rc_t  rc;
 
-    s->n = pages < ES_SCRUB_FILL ? (unsigned) pages : ES_SCRUB_FILL;
+    s->n = pages < s->duty.items ? (unsigned) pages : s->duty.items;
     rc = es_scrub_write(s, es_scrub_fill_txn);
 
     if (rc == ES_OK) {
-        s->oldest = s->number;
+        s->oldest = s->hold ? s->oldest : s->number;
         s->number += s->put;
     }
 
     return rc;
+}
+
+
+/* A page that is held is filled once only.  Without room for other writers
+   beside those pages, each page is given back at once. */
+
+static bool
+es_scrub_room(es_env_t *env)
+{
+    uint64_t          used;
+    MDB_envinfo       info;
+    struct statvfs    fs;
+    mdb_filehandle_t  fd;
+
+    if (es_env_enter(env) != ES_OK) {
+        return false;
+    }
+
+    (void) mdb_env_info(env->mdb, &info);
+    (void) mdb_env_get_fd(env->mdb, &fd);
+    used = (uint64_t) (info.me_last_pgno + 1) * env->reserve.page;
+
+    if (fstatvfs(fd, &fs) != 0) {
+        fs.f_bavail = 0;
+    }
+
+    es_env_leave(env);
+
+    return used + ES_SCRUB_ROOM <= es_env_limit(env)
+           && fs.f_bavail * fs.f_frsize >= ES_SCRUB_ROOM;
 }
 
 
@@ -168,6 +200,8 @@ es_scrub_fill(es_scrubber_t *s, int64_t wait_ms, es_scrub_t *scrub)
     es_rc_t   rc;
     int64_t   progress_us;
     uint64_t  pages, before;
+
+    s->hold = es_scrub_room(s->env);
 
     /* After two commits all pages that were freed before them can be used. */
 

@@ -9,10 +9,12 @@
 #define ES_SCRUB_IMPL_H
 
 #include "store/env.h"
+#include "store/duty.h"
 #include "store/scrub.h"
 #include "store/scrub_pages.h"
 
-#define ES_SCRUB_FILL  64      /* free pages filled in one transaction */
+#define ES_SCRUB_BATCH       64    /* pages of one transaction, at least ... */
+#define ES_SCRUB_BATCH_MAX  512    /* ... and at most */
 
 /* In `meta`: the number of scrubs.  With a number after it: a record of
    zeros. */
@@ -28,6 +30,8 @@ typedef struct {
     unsigned          done;        /* items of the slice before this one */
     uint64_t          number;      /* of the last record of zeros */
     uint64_t          oldest;      /* the first one that is still there */
+    bool              hold;        /* keeps the records until all are put */
+    es_duty_t         duty;        /* records of one transaction */
     uint64_t          put;         /* records in this transaction */
     size_t            txnid;       /* of the transaction */
     es_str_t          key;         /* of es_env_scrub_key() */
