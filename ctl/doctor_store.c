@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "doctor.h"
+#include "erase/erase.h"
 #include "inspect/env_figures.h"
 #include "log/feed.h"
 #include "log/feed_pack.h"
@@ -493,6 +494,32 @@ ctl_doctor_ids(ctl_doctor_t *d, uint64_t events)
 }
 
 
+/* A run of "erase" that was interrupted leaves bytes in the files. */
+
+static void
+ctl_doctor_erasure(ctl_doctor_t *d)
+{
+    es_rc_t    rc;
+    json_t    *check;
+    uint64_t   erased, finished;
+
+    rc = es_erase_state(d->ctl->store, &erased, &finished);
+
+    if (rc == ES_OK && erased != finished) {
+        check = ctl_check(d, "erasure", CTL_CHECK_WARN, "an erasure has begun "
+                          "and is not complete: the files may have bytes of %"
+                          PRIu64 " erased events", erased - finished);
+        ctl_finding_next(check, "unless it is running: the same eventsyncctl "
+                         "erase again, with --expect for the events that are "
+                         "left");
+
+    } else if (rc == ES_OK && erased > 0) {
+        (void) ctl_check(d, "erasure", CTL_CHECK_OK, "no byte of %" PRIu64
+                         " erased events is in the log", erased);
+    }
+}
+
+
 void
 ctl_doctor_store(ctl_doctor_t *d)
 {
@@ -503,6 +530,7 @@ ctl_doctor_store(ctl_doctor_t *d)
     es_feed_t   feed = { 0 };
 
     ctl_doctor_envs(d);
+    ctl_doctor_erasure(d);
 
     rc = es_txn_begin(d->ctl->store, &txn);
     if (rc != ES_OK) {

@@ -120,6 +120,32 @@ is_deeply(found($t->store), [], 'no byte is left');
 $t->stop_dispatcher;
 
 ###############################################################################
+# "doctor" knows a run that was killed: one of its first commits, and its last
+# one, after which only the overwriting of the files is not noted
+
+my $preload = $t->build . '/kill.so';
+SKIP: {
+    skip 'needs kill.so, and no sanitizer', 8
+        if !-e $preload || $t->sanitized;
+    my $doctor = sub { ($t->ctl('doctor', '--offline'))[1] };
+    like($doctor->(), qr/^ok +erasure: no byte of \d+ erased events is in the log$/m,
+        'doctor: complete');
+    for my $when ('after log-sync 2', 'after log-sync 12') {
+        publish($t->store, map { canary($when =~ tr/ /-/r . "-$_", 'HALF') } 1 .. 64);
+        is($t->ctl_start({ env => { LD_PRELOAD => $preload, ES_KILL => $when } },
+            'erase', '--subject=HALF', '--expect=64', '--key-file', $keys)
+            ->wait(30), 128 + 9, "kill -9 $when");
+        like($doctor->(), qr/^warn\ +erasure:\ an\ erasure\ has\ begun\ .*
+            bytes\ of\ \d+\ erased\ events\n\s+next:\ .*erase\ again/mx,
+            'doctor: not complete');
+        my ($left) = $t->ctl_ok('erase', '--subject=HALF', '--dry-run')
+            =~ /^(\d+) events would/m;
+        erase('--subject=HALF', "--expect=$left");
+        like($doctor->(), qr/^ok +erasure: /m, "doctor: complete ($left left)");
+    }
+}
+
+###############################################################################
 # killed at any moment
 
 for my $round (1 .. 6) {
