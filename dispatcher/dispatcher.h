@@ -55,6 +55,7 @@
  *     notifier.c           publishes them, in a thread
  *     deprecation.c        announces deprecated event types, in that thread
  *     data_use.c           announces data-use agreements that end, likewise
+ *     erasure.c            tells partners of erased events, likewise
  *     retention_warning.c  warns of events that retention will delete soon
  *     stall.c              reports lanes that make no progress
  *     control.c            replay, resend, redrive

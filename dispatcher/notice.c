@@ -555,3 +555,21 @@ esd_notice_data_use(esd_dispatcher_t *d, const es_partner_t *partner,
                           partner->name, "data_use.ends", suffix,
                           es_data_use_report(&partner->data_use));
 }
+
+
+es_rc_t
+esd_notice_erased(esd_dispatcher_t *d, const es_partner_t *partner,
+    uint64_t number, json_t *data)
+{
+    char         suffix[64];
+    const char  *feed;
+
+    feed = json_string_value(json_object_get(data, "feed"));
+
+    (void) snprintf(suffix, sizeof(suffix), "%lu-%llu",
+                    (unsigned long) partner->number,
+                    (unsigned long long) number);
+
+    return esd_notice_put(d, d->notifier.changes, partner->operations,
+                          es_str(feed), "events.erased", suffix, data);
+}

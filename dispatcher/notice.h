@@ -71,6 +71,11 @@ es_rc_t esd_notice_retention(esd_dispatcher_t *d,
 es_rc_t esd_notice_deprecated(esd_dispatcher_t *d,
     const es_partner_t *partner, json_t *data);
 
+/* The same: events of a feed were erased.  `data` has "feed", "count" and
+   "cursors", and `number` is that of the first erasure.  Releases `data`. */
+es_rc_t esd_notice_erased(esd_dispatcher_t *d, const es_partner_t *partner,
+    uint64_t number, json_t *data);
+
 /* The same: the partner's data-use agreement ends within `days`. */
 es_rc_t esd_notice_data_use(esd_dispatcher_t *d, const es_partner_t *partner,
     unsigned days);

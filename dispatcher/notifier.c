@@ -21,6 +21,7 @@
 #include "data_use.h"
 #include "deprecation.h"
 #include "dispatcher.h"
+#include "erasure.h"
 #include "log.h"
 #include "notifier.h"
 #include "retention_warning.h"
@@ -312,6 +313,7 @@ esd_notifier_main(void *ctx)
         esd_warning_check(d);
         esd_deprecation_check(d);
         esd_data_use_check(d);
+        esd_erasure_check(d);
         esd_notifier_post(d);
         esd_thread_lock(&notifier->thread);
 

@@ -35,6 +35,9 @@ typedef struct {
     uint64_t          data_use_version;    /* the same for data_use.c */
     int64_t           data_use_us;
     bool              data_use_failed;
+    uint64_t          erasures;    /* that partners were told of; erasure.c */
+    bool              erasures_read;   /* that number */
+    bool              erasures_failed;
     uint64_t          after;       /* number up to which it has read */
     bool              failed;      /* and that was logged */
     bool              warning_failed; /* retention_warning.c failed, and that

@@ -23,6 +23,7 @@
 #define ES_FAILING  "failing"
 #define ES_WARNED   "near"
 #define ES_DROPPED  "dropped"
+#define ES_ERASURES "erasures"
 
 typedef struct __attribute__((packed)) {
     uint64_t  revision;
@@ -130,6 +131,17 @@ es_changeset_outbox_dropped(es_changeset_t *c, uint64_t total)
     key = es_meta_key(ES_DROPPED);
 
     return es_changeset_meta_put(c, &key, &total, sizeof(total));
+}
+
+
+es_rc_t
+es_changeset_erasures_told(es_changeset_t *c, uint64_t number)
+{
+    es_dkey_t  key;
+
+    key = es_meta_key(ES_ERASURES);
+
+    return es_changeset_meta_put(c, &key, &number, sizeof(number));
 }
 
 
@@ -435,7 +447,7 @@ es_outbox_count(void *ctx, const MDB_val *key, const MDB_val *value)
 
 
 static es_rc_t
-es_dropped_take(void *ctx, const MDB_val *key, const MDB_val *value)
+es_outbox_number(void *ctx, const MDB_val *key, const MDB_val *value)
 {
     (void) key;
 
@@ -462,8 +474,21 @@ es_delivery_outbox_count(es_store_t *store, uint64_t *waiting,
         return rc;
     }
 
-    rc = es_delivery_get_meta(store, es_meta_key(ES_DROPPED), es_dropped_take,
+    rc = es_delivery_get_meta(store, es_meta_key(ES_DROPPED), es_outbox_number,
                               dropped);
+
+    return rc == ES_NOT_FOUND ? ES_OK : rc;
+}
+
+
+es_rc_t
+es_delivery_erasures_told(es_store_t *store, uint64_t *number)
+{
+    es_rc_t  rc;
+
+    *number = 0;
+    rc = es_delivery_get_meta(store, es_meta_key(ES_ERASURES),
+                              es_outbox_number, number);
 
     return rc == ES_NOT_FOUND ? ES_OK : rc;
 }

@@ -59,6 +59,9 @@ es_rc_t es_changeset_deprecation_forget(es_changeset_t *c, uint32_t partner,
    were never published. */
 es_rc_t es_changeset_outbox_dropped(es_changeset_t *c, uint64_t total);
 
+/* Partners were told of the erasures up to this number (log/erased.h). */
+es_rc_t es_changeset_erasures_told(es_changeset_t *c, uint64_t number);
+
 /* Deletes announcements and stalls of one feed, or with feed 0 of all feeds.
    */
 es_rc_t es_changeset_announced_done(es_changeset_t *c, uint32_t endpoint,
@@ -77,6 +80,9 @@ es_rc_t es_delivery_outbox_last(es_store_t *store, uint64_t *number);
 /* How many events are in the outbox, and how many have been dropped. */
 es_rc_t es_delivery_outbox_count(es_store_t *store, uint64_t *waiting,
     uint64_t *dropped);
+
+/* 0: partners were told of no erasure. */
+es_rc_t es_delivery_erasures_told(es_store_t *store, uint64_t *number);
 
 /* ES_NOT_FOUND: the endpoint does not fail. */
 es_rc_t es_delivery_failing(es_store_t *store, uint32_t endpoint,
