@@ -38,6 +38,12 @@ static const ctl_option_row_t  ctl_prune_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_receipt_rows[] = {
+    { "audit-key", "PATH", "the public key in PEM that verifies it",
+      CTL_REQUIRED },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_audit_commands[] = {
     { .name = "audit list", .run = ctl_audit_list, .kind = CTL_NO_KIND,
       .options = ctl_list_rows,
@@ -69,6 +75,13 @@ const ctl_command_t  ctl_audit_commands[] = {
       .json = "how many entries of each chain were deleted",
       .examples = "audit prune --before=2026-01-01T00:00:00Z "
       "--heads=heads.jsonl --audit-key=/etc/eventsync/audit.pub" },
+
+    { .name = "audit receipt", .run = ctl_audit_receipt, .kind = CTL_NO_KIND,
+      .arguments = "RECEIPT", .options = ctl_receipt_rows,
+      .about = "check the signature of a receipt, and print what it says",
+      .json = "what the receipt says",
+      .examples = "audit receipt acme.receipt "
+      "--audit-key=/etc/eventsync/audit.pub" },
 
     { .name = NULL }
 };

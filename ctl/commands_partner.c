@@ -59,6 +59,18 @@ static const ctl_option_row_t  ctl_data_use_rows[] = {
     { NULL, NULL, NULL, CTL_FREE }
 };
 
+static const ctl_option_row_t  ctl_offboard_rows[] = {
+    { "dry-run", NULL, "print what would be deleted", CTL_REQUIRED },
+    { "expect", "N", "delete it if these are N keys, endpoints and feeds",
+      CTL_OR },
+    { "private-feeds", NULL, "also the feeds that no other partner may use",
+      CTL_FREE },
+    { "audit-key", "PATH", "the ed25519 key in PEM that signs the receipt",
+      CTL_FREE },
+    { "receipt", "PATH", "the receipt, a new file", CTL_FREE },
+    { NULL, NULL, NULL, CTL_FREE }
+};
+
 const ctl_command_t  ctl_partner_commands[] = {
     { .name = "partner create", .run = ctl_partner_create,
       .kind = ES_KIND_PARTNER, .arguments = "NAME",
@@ -100,6 +112,16 @@ const ctl_command_t  ctl_partner_commands[] = {
       "--feeds=orders --retention-days=90 --expires=2027-12-31T00:00:00Z\n"
       "partner data-use acme --expires=2028-12-31T00:00:00Z\n"
       "partner data-use acme --none" },
+
+    { .name = "partner offboard", .run = ctl_offboard,
+      .kind = ES_KIND_PARTNER, .arguments = "PARTNER",
+      .options = ctl_offboard_rows,
+      .about = "delete all that the store has of a partner, with a signed "
+      "receipt",
+      .json = "the receipt; with --dry-run what would be deleted",
+      .examples = "partner offboard acme --dry-run --private-feeds\n"
+      "partner offboard acme --private-feeds --expect=5 "
+      "--audit-key=/etc/eventsync/audit.pem --receipt=acme.receipt" },
 
     { .name = "partner remove", .run = ctl_object_remove,
       .kind = ES_KIND_PARTNER, .arguments = "PARTNER",

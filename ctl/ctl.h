@@ -291,6 +291,8 @@ int ctl_audit_list(ctl_t *ctl, int argc, char **argv);
 int ctl_audit_export(ctl_t *ctl, int argc, char **argv);
 int ctl_audit_verify(ctl_t *ctl, int argc, char **argv);
 int ctl_audit_prune(ctl_t *ctl, int argc, char **argv);
+int ctl_audit_receipt(ctl_t *ctl, int argc, char **argv);
+int ctl_offboard(ctl_t *ctl, int argc, char **argv);
 
 int ctl_publish(ctl_t *ctl, int argc, char **argv);
 int ctl_export(ctl_t *ctl, int argc, char **argv);

@@ -236,6 +236,15 @@ esd_away_any(const esd_dispatcher_t *d, uint32_t endpoint)
 }
 
 
+void
+esd_away_forget(esd_dispatcher_t *d, uint32_t endpoint)
+{
+    while (esd_away_any(d, endpoint)) {
+        esd_away_free(&d->away[endpoint]);
+    }
+}
+
+
 /* Deletes the position; its undelivered events are lost. */
 
 static void

@@ -25,6 +25,9 @@ esd_saved_lane_t *esd_away_progress(esd_dispatcher_t *d, uint32_t endpoint,
 void esd_away_resumed(esd_dispatcher_t *d, const esd_saved_lane_t *saved);
 /* True when the endpoint has lanes that are away. */
 bool esd_away_any(const esd_dispatcher_t *d, uint32_t endpoint);
+/* Forgets them: the endpoint's partner was removed.  The caller deletes their
+   records. */
+void esd_away_forget(esd_dispatcher_t *d, uint32_t endpoint);
 /* Give up the lanes of a removed feed, or those that have been away for too
    long, and report what is lost. */
 void esd_away_feed_gone(esd_dispatcher_t *d, es_txn_t *txn, uint32_t feed);

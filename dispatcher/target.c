@@ -410,15 +410,29 @@ esd_target_joins(esd_dispatcher_t *d, es_txn_t *txn, esd_target_t *target)
 }
 
 
-/* The record was removed.  It may come back under the same name. */
+/* The record was removed.  It may come back under the same name, unless its
+   partner was removed as well. */
 
 static void
 esd_target_gone(esd_dispatcher_t *d, esd_target_t *target)
 {
+    bool         over;
     esd_lane_t  *lane;
 
+    over = es_registry_partner(d->registry, es_str(target->partner)) == NULL;
+
     while ((lane = TAILQ_FIRST(&target->lanes)) != NULL) {
-        esd_away_lane(d, lane, "was removed");
+        if (over) {
+            esd_stall_end(d, lane);
+            esd_lane_destroy(d, lane);
+
+        } else {
+            esd_away_lane(d, lane, "was removed");
+        }
+    }
+
+    if (over) {
+        esd_away_forget(d, target->number);
     }
 
     esd_must(d, es_changeset_stalls_done(d->recorder.filling,

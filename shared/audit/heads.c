@@ -246,33 +246,66 @@ es_heads_line(const es_heads_key_t *key, const es_heads_t *heads,
 }
 
 
+static es_rc_t
+es_heads_key_sign(const es_heads_key_t *key, es_str_t text,
+    uint8_t signature[ES_HEADS_SIGNATURE])
+{
+    bool         signs;
+    size_t       len;
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+    len = ES_HEADS_SIGNATURE;
+
+    signs = ctx != NULL
+            && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key->pkey) == 1
+            && EVP_DigestSign(ctx, signature, &len,
+                              (const uint8_t *) text.data, text.len) == 1;
+
+    EVP_MD_CTX_free(ctx);
+
+    return signs ? ES_OK : ES_NOMEM;
+}
+
+
 es_rc_t
 es_heads_sign(const es_heads_key_t *key, const es_heads_t *heads,
     es_buf_t *line)
 {
-    size_t       len;
-    es_rc_t      rc;
-    uint8_t      signature[ES_HEADS_SIGNATURE];
-    es_buf_t     text = { NULL, 0, 0 };
-    EVP_MD_CTX  *ctx;
+    es_rc_t   rc;
+    uint8_t   signature[ES_HEADS_SIGNATURE];
+    es_buf_t  text = { NULL, 0, 0 };
 
     rc = es_heads_text(heads, &text);
-    ctx = EVP_MD_CTX_new();
-    len = sizeof(signature);
 
-    if (rc == ES_OK
-        && (ctx == NULL
-            || EVP_DigestSignInit(ctx, NULL, NULL, NULL, key->pkey) != 1
-            || EVP_DigestSign(ctx, signature, &len,
-                              (const uint8_t *) text.data, text.len) != 1))
-    {
-        rc = ES_NOMEM;
+    if (rc == ES_OK) {
+        rc = es_heads_key_sign(key, (es_str_t) { text.data, text.len },
+                               signature);
     }
 
-    EVP_MD_CTX_free(ctx);
     es_buf_free(&text);
 
     return rc == ES_OK ? es_heads_line(key, heads, signature, line) : rc;
+}
+
+
+es_rc_t
+es_heads_sign_text(const es_heads_key_t *key, es_str_t text, es_buf_t *line)
+{
+    char     base64[ES_HEADS_BASE64];
+    es_rc_t  rc;
+    uint8_t  signature[ES_HEADS_SIGNATURE];
+
+    rc = es_heads_key_sign(key, text, signature);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    (void) EVP_EncodeBlock((unsigned char *) base64, signature,
+                           ES_HEADS_SIGNATURE);
+
+    return es_buf_printf(line, "{\"key\":\"%s\",\"signature\":\"%s\"}",
+                         key->id, base64);
 }
 
 
@@ -320,13 +353,12 @@ es_heads_parse(const json_t *object, es_heads_t *heads, const char **key,
 
 
 static bool
-es_heads_signed(const es_heads_key_t *key, const es_heads_t *heads,
+es_heads_key_signed(const es_heads_key_t *key, es_str_t text,
     const char *signature)
 {
     bool         good;
     size_t       len;
     uint8_t      bytes[ES_HEADS_BASE64];
-    es_buf_t     text = { NULL, 0, 0 };
     EVP_MD_CTX  *ctx;
 
     if (strlen(signature) >= sizeof(bytes)
@@ -339,15 +371,63 @@ es_heads_signed(const es_heads_key_t *key, const es_heads_t *heads,
     ctx = EVP_MD_CTX_new();
 
     good = ctx != NULL
-           && es_heads_text(heads, &text) == ES_OK
            && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->pkey) == 1
            && EVP_DigestVerify(ctx, bytes, ES_HEADS_SIGNATURE,
                                (const uint8_t *) text.data, text.len) == 1;
 
     EVP_MD_CTX_free(ctx);
+
+    return good;
+}
+
+
+static bool
+es_heads_signed(const es_heads_key_t *key, const es_heads_t *heads,
+    const char *signature)
+{
+    bool      good;
+    es_buf_t  text = { NULL, 0, 0 };
+
+    good = es_heads_text(heads, &text) == ES_OK
+           && es_heads_key_signed(key, (es_str_t) { text.data, text.len },
+                                  signature);
     es_buf_free(&text);
 
     return good;
+}
+
+
+es_rc_t
+es_heads_verify_text(const es_heads_key_t *key, es_str_t text, es_str_t line,
+    es_problem_t *problem)
+{
+    json_t      *object;
+    es_rc_t      rc;
+    const char  *id, *signature;
+
+    object = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
+
+    if (json_unpack(object, "{s:s, s:s !}", "key", &id, "signature",
+                    &signature) != 0)
+    {
+        rc = es_problem_set(problem, ES_INVALID, -1, NULL, "there is no "
+                            "signature");
+
+    } else if (strcmp(id, key->id) != 0) {
+        rc = es_problem_set(problem, ES_DENIED, -1, NULL, "another key has "
+                            "signed, %.64s", id);
+
+    } else if (!es_heads_key_signed(key, text, signature)) {
+        rc = es_problem_set(problem, ES_DENIED, -1, NULL, "the signature is "
+                            "wrong");
+
+    } else {
+        rc = ES_OK;
+    }
+
+    json_decref(object);
+
+    return rc;
 }
 
 

@@ -63,6 +63,20 @@ es_rc_t es_heads_read(es_store_t *store, es_heads_t *heads);
 es_rc_t es_heads_sign(const es_heads_key_t *key, const es_heads_t *heads,
     es_buf_t *line);
 
+/*
+ * Signs another text under the same key, and appends the signature as a line
+ * of JSON, {"key", "signature"}, without its line feed.  The text must begin
+ * with what it is, as "eventsync audit heads" does, so that no signature is good
+ * for two kinds of text.  ES_NOMEM.
+ */
+es_rc_t es_heads_sign_text(const es_heads_key_t *key, es_str_t text,
+    es_buf_t *line);
+
+/* ES_INVALID or ES_DENIED with a problem: the line is no signature, or not the
+   key's signature of this text. */
+es_rc_t es_heads_verify_text(const es_heads_key_t *key, es_str_t text,
+    es_str_t line, es_problem_t *problem);
+
 /* Reads a line.  ES_INVALID with a problem: it is no signed heads.  ES_DENIED
    with a problem: the signature is not that of the key. */
 es_rc_t es_heads_verify(const es_heads_key_t *key, es_str_t line,

@@ -118,6 +118,10 @@ es_rc_t es_checkpoint_reached(es_store_t *store,
  */
 es_rc_t es_checkpoint_prune(es_store_t *store);
 
+/* Counts the checkpoints of a partner by its number. */
+es_rc_t es_checkpoint_count(es_store_t *store, uint32_t partner,
+    uint64_t *count);
+
 /* Verifies that each record matches its hash and is not ahead of the log.
    Part of es_verify(). */
 es_rc_t es_checkpoint_verify(es_store_t *store, es_verify_fn fn, void *ctx,

@@ -326,6 +326,47 @@ es_checkpoint_prune(es_store_t *store)
 }
 
 
+es_rc_t
+es_checkpoint_count(es_store_t *store, uint32_t partner, uint64_t *count)
+{
+    int          rc;
+    uint8_t      prefix[ES_CHECKPOINT_PREFIX];
+    MDB_val      key, value;
+    es_rc_t      result;
+    MDB_txn     *txn;
+    MDB_cursor  *cursor;
+
+    *count = 0;
+
+    result = es_env_read_begin(store->checkpoints, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->checkpoints,
+                                         ES_CHECKPOINTS_CHECKPOINTS),
+                         &cursor);
+    if (rc == 0) {
+        es_checkpoint_numbers_put(0, partner, prefix);
+        key = (MDB_val) { sizeof(prefix), prefix };
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+
+        while (rc == 0 && key.mv_size >= ES_CHECKPOINT_PARTNER
+               && memcmp(key.mv_data, prefix, ES_CHECKPOINT_PARTNER) == 0)
+        {
+            (*count)++;
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
+
+        mdb_cursor_close(cursor);
+    }
+
+    es_env_read_end(store->checkpoints, txn);
+
+    return rc == 0 || rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
 static void
 es_checkpoint_fault(es_checkpoint_walk_t *w, const MDB_val *key,
     const char *what)

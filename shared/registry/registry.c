@@ -531,13 +531,11 @@ es_write_edit(es_write_t *w, MDB_txn *txn)
 }
 
 
-static es_rc_t
-es_write_run(MDB_txn *txn, void *ctx)
+es_rc_t
+es_write_within(es_write_t *w, MDB_txn *txn)
 {
-    es_rc_t      rc;
-    es_write_t  *w;
+    es_rc_t  rc;
 
-    w = ctx;
     es_write_audit_end(w);
 
     rc = w->edit ? es_write_edit(w, txn) : ES_OK;
@@ -567,6 +565,13 @@ es_write_run(MDB_txn *txn, void *ctx)
     }
 
     return rc == ES_OK ? es_write_audit(w, txn) : rc;
+}
+
+
+static es_rc_t
+es_write_run(MDB_txn *txn, void *ctx)
+{
+    return es_write_within(ctx, txn);
 }
 
 

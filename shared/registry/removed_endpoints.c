@@ -272,3 +272,78 @@ es_registry_removed_name(es_store_t *store, uint32_t number,
 
     return rc;
 }
+
+
+/* Walks those of the partner, and with `fn` NULL deletes them. */
+
+static es_rc_t
+es_removed_walk(es_store_t *store, MDB_txn *txn, es_str_t partner,
+    es_removed_fn fn, void *ctx)
+{
+    int                 rc;
+    MDB_val             key, val;
+    es_str_t            owner, name;
+    MDB_cursor         *cursor;
+    es_removed_key_t    from;
+    es_removed_value_t  value;
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->registry, ES_REGISTRY_META),
+                         &cursor);
+    if (rc != 0) {
+        return es_env_rc(rc);
+    }
+
+    key = es_removed_key(es_null_str, &from);
+
+    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+         rc == 0 && es_removed_is(&key, &val);
+         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
+    {
+        memcpy(&value, val.mv_data, sizeof(value));
+        owner.data = (const char *) val.mv_data + sizeof(value);
+        owner.len = val.mv_size - sizeof(value);
+
+        if (!es_str_eq(owner, partner)) {
+            continue;
+        }
+
+        name.data = (const char *) key.mv_data + sizeof(ES_META_REMOVED) - 1;
+        name.len = key.mv_size - (sizeof(ES_META_REMOVED) - 1);
+
+        if (fn != NULL) {
+            fn(ctx, name, value.number);
+
+        } else if ((rc = mdb_cursor_del(cursor, 0)) != 0) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == 0 || rc == MDB_NOTFOUND ? ES_OK : es_env_rc(rc);
+}
+
+
+es_rc_t
+es_removed_forget(es_store_t *store, MDB_txn *txn, es_str_t partner)
+{
+    return es_removed_walk(store, txn, partner, NULL, NULL);
+}
+
+
+es_rc_t
+es_removed_each(es_store_t *store, es_str_t partner, es_removed_fn fn,
+    void *ctx)
+{
+    es_rc_t   rc;
+    MDB_txn  *txn;
+
+    rc = es_env_read_begin(store->registry, &txn);
+
+    if (rc == ES_OK) {
+        rc = es_removed_walk(store, txn, partner, fn, ctx);
+        es_env_read_end(store->registry, txn);
+    }
+
+    return rc;
+}

@@ -30,4 +30,14 @@ es_rc_t es_removed_put(es_store_t *store, MDB_txn *txn, es_str_t name);
 es_rc_t es_removed_take(es_store_t *store, MDB_txn *txn, es_str_t name,
     const json_t *object, es_removed_t *gone);
 
+/* Forgets those of a partner, in a write transaction. */
+es_rc_t es_removed_forget(es_store_t *store, MDB_txn *txn, es_str_t partner);
+
+/* Calls `fn` with the name and number of each removed endpoint of the partner,
+   in one read transaction. */
+typedef void (*es_removed_fn)(void *ctx, es_str_t name, uint64_t number);
+
+es_rc_t es_removed_each(es_store_t *store, es_str_t partner, es_removed_fn fn,
+    void *ctx);
+
 #endif /* ES_REMOVED_ENDPOINTS_H */

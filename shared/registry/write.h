@@ -32,6 +32,10 @@ typedef struct {
     json_t           *after;       /* ... and as it is now; NULL: no record */
 } es_write_t;
 
+/* registry.c: the write within a transaction of the registry, with its entry in
+   the audit.  The caller calls es_write_audit_end() afterwards. */
+es_rc_t es_write_within(es_write_t *w, MDB_txn *txn);
+
 /* Each check sets a problem when it fails. */
 
 /* Decodes the new record as readers will, and checks that the partner and the

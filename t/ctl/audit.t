@@ -21,7 +21,8 @@ $t->store_init;
 
 # Commands that change nothing that an environment has, by the reason.
 my %none = (
-    'reads' => [ 'audit export', 'audit list', 'audit verify', 'backup',
+    'reads' => [ 'audit export', 'audit list', 'audit receipt', 'audit verify',
+        'backup',
         'checkpoint list', 'checkpoint show', 'dashboard links', 'doctor',
         'endpoint attempts', 'endpoint dead', 'endpoint keys', 'endpoint list',
         'endpoint show', 'endpoint status', 'erasures', 'explain', 'export',

@@ -288,6 +288,14 @@ sub elsewhere {
     is(json('erase', [qw(erased events feeds surrogate_keys)],
         '--subject=nobody', '--dry-run')->{events}, 0, 'nothing to erase');
     json('erasures', [qw(store erasures)]);
+    $t->ctl_ok(qw(partner create leaves --feeds=orders));
+    is(json('partner offboard', [qw(partner keys endpoints feeds)], 'leaves',
+        '--dry-run')->{checkpoints}, 0, 'what a partner has');
+    is(json('partner offboard', [qw(receipt store deleted heads)], 'leaves',
+        '--expect=0', "--audit-key=$dir/audit.pem", "--receipt=$dir/leaves"
+        )->{deleted}{partner}, 'leaves', 'is deleted');
+    is(json('audit receipt', ['receipt', 'deleted'], "$dir/leaves",
+        "--audit-key=$dir/audit.pem")->{receipt}, 'offboard', 'with a receipt');
     ok(json('feed remove', ['name', 'removed'], 'orders')->{removed},
         'removed');
 
