@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -26,9 +27,11 @@
 
 /* Exactly one of the two keys is set. */
 struct es_signer {
-    EVP_MAC_CTX  *mac;         /* keyed once, restarted for each signature */
-    EVP_PKEY     *pkey;
-    unsigned      owners;
+    EVP_MAC_CTX           *mac;    /* keyed once, restarted for each signature */
+    EVP_PKEY              *pkey;
+    _Atomic(EVP_MD_CTX *)  spare;  /* of the last signature with `pkey`; NULL:
+                                      a thread signs with it */
+    unsigned               owners;
 };
 
 
@@ -168,6 +171,7 @@ es_signer_destroy(es_signer_t *signer)
     }
 
     EVP_MAC_CTX_free(signer->mac);
+    EVP_MD_CTX_free(atomic_load(&signer->spare));
     EVP_PKEY_free(signer->pkey);
     free(signer);
 }
@@ -251,6 +255,34 @@ es_message(es_buf_t *message, es_str_t id, es_str_t timestamp,
 }
 
 
+/* Takes the spare context, or makes another one.  NULL: no memory. */
+
+static EVP_MD_CTX *
+es_ed25519_begin(es_signer_t *signer)
+{
+    EVP_MD_CTX  *ctx;
+
+    ctx = atomic_exchange(&signer->spare, NULL);
+
+    if (ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, NULL) == 1) {
+        return ctx;
+    }
+
+    EVP_MD_CTX_free(ctx);
+    ctx = EVP_MD_CTX_new();
+
+    if (ctx != NULL
+        && EVP_DigestSignInit(ctx, NULL, NULL, NULL, signer->pkey) == 1)
+    {
+        return ctx;
+    }
+
+    EVP_MD_CTX_free(ctx);
+
+    return NULL;
+}
+
+
 static es_rc_t
 es_ed25519_sign(es_signer_t *signer, const es_buf_t *message,
     unsigned char out[ES_ED25519_LEN])
@@ -259,19 +291,18 @@ es_ed25519_sign(es_signer_t *signer, const es_buf_t *message,
     es_rc_t      rc;
     EVP_MD_CTX  *ctx;
 
-    ctx = EVP_MD_CTX_new();
+    ctx = es_ed25519_begin(signer);
     if (ctx == NULL) {
         return ES_NOMEM;
     }
 
     n = ES_ED25519_LEN;
 
-    rc = EVP_DigestSignInit(ctx, NULL, NULL, NULL, signer->pkey) == 1
-         && EVP_DigestSign(ctx, out, &n, (const unsigned char *) message->data,
-                           message->len) == 1
+    rc = EVP_DigestSign(ctx, out, &n, (const unsigned char *) message->data,
+                        message->len) == 1
          ? ES_OK : ES_NOMEM;
 
-    EVP_MD_CTX_free(ctx);
+    EVP_MD_CTX_free(atomic_exchange(&signer->spare, ctx));
 
     return rc;
 }
