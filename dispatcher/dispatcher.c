@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/cached_alloc.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/interfaces.h"
@@ -57,6 +59,7 @@
 #define ESD_GRACE_S    30
 #define ESD_PID_MODE   0644
 #define ESD_ECHO_US    1000000
+#define ESD_HEAP_KEPT  (4 * 1024 * 1024)   /* free bytes at the heap's end */
 #define ESD_UNLOCK_US  10000000    /* between checks for a missing key */
 
 static const int  esd_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
@@ -567,8 +570,26 @@ esd_dispatcher_stop(esd_dispatcher_t *d)
 
     esd_store_close(d);
     curl_global_cleanup();
+    es_cached_end();
 
     return rc;
+}
+
+
+/* libcurl makes some forty allocations for each request, and the requests of one
+   turn end together.  OpenSSL frees the buffers of a connection after each use,
+   and the C library would return them to the kernel every time. */
+
+static bool
+esd_dispatcher_curl(void)
+{
+    es_cached_begin();
+    (void) mallopt(M_TRIM_THRESHOLD, ESD_HEAP_KEPT);
+
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, es_cached_malloc,
+                                es_cached_free, es_cached_realloc,
+                                es_cached_strdup, es_cached_calloc)
+           == CURLE_OK;
 }
 
 
@@ -577,7 +598,7 @@ esd_dispatcher_run(esd_dispatcher_t *d)
 {
     es_rc_t  rc;
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (!esd_dispatcher_curl()) {
         esd_log_line(ESD_LOG_ERROR, "cannot initialise libcurl");
         return ES_NOMEM;
     }

@@ -44,7 +44,8 @@
 #define ESD_BODY_ASKED       500000
 #define ESD_ATTRS_HTTP2      49152 /* libcurl sends no more than 64 KB of fields
                                       by HTTP/2, and ends the connection */
-#define ESD_BUFFER           4096  /* libcurl's receive buffer */
+#define ESD_BUFFER           4080  /* libcurl's receive buffer; with its
+                                      end it fills a cached block */
 #define ESD_CONN_IDLE_S      60L
 #define ESD_CONN_LIFE_S      600L
 
