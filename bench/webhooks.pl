@@ -13,17 +13,21 @@ use Time::HiRes qw(sleep time);
 our ($t, $build, $rounds, $seconds, %opt);
 my $looks = 0;                  # our own requests to the sink
 
-# Starts an nginx that accepts webhooks and counts them.
+# Starts an nginx that accepts webhooks and counts them; `tls` has the
+# directives of its certificate.
 sub sink {
-    $t->write_file_expand('nginx.conf', <<'CONF');
+    my (%opts) = @_;
+    my ($scheme, $listen) = $opts{tls} ? ('https', ' ssl') : ('http', '');
+    $t->write_file_expand('nginx.conf', <<"CONF");
 worker_cpu_affinity 01;
 worker_rlimit_nofile 16384;
 events { worker_connections 12000; }
 http {
     keepalive_requests 1000000000;
     keepalive_timeout 600s;
+    @{[$opts{tls} // '']}
     server {
-        listen 127.0.0.1:%%PORT_1%%;
+        listen 127.0.0.1:%%PORT_1%%$listen;
         location / { return 204; }
     }
     server {
@@ -33,7 +37,7 @@ http {
 }
 CONF
     $t->run_nginx;
-    return 'http://127.0.0.1:' . $t->port(1) . '/hook';
+    return "$scheme://127.0.0.1:" . $t->port(1) . '/hook';
 }
 
 # Number of webhooks that the sink has accepted.
@@ -57,6 +61,7 @@ sub delivery_rate {
         my $n = taken() - $base;
         die "the dispatcher ended\n" unless $t->{dispatcher}->running;
         ($began, $at) = (time(), $n) if $n >= $total / 20;
+        $opts{at_begin}->($n) if $at && $opts{at_begin};
         sleep 0.005;
     }
     while (1) {
@@ -127,15 +132,18 @@ sub sample {
         '--body', $t->write_file("$what.body", $request->{body}));
 }
 
-# Requests per second of libcurl alone, with the contents of `files`.
-sub bare {
+# What curl_loop measures of libcurl alone, with the contents of `files`.
+sub bare_result {
     my ($loop, $url, @files) = @_;
     my $result = program($build, 'curl_loop', '--url', $url, @files,
         '--in-flight', 32, '--seconds', $seconds, '--loop', $loop);
 
     taken();
-    return $result->{rate};
+    return $result;
 }
+
+# Requests per second of libcurl alone.
+sub bare { return bare_result(@_)->{rate} }
 
 sub dispatcher_options {
     return $ENV{EVENTSYNC_KEY_FILE} ? "--key-file=$ENV{EVENTSYNC_KEY_FILE}" : ();
@@ -194,7 +202,7 @@ sub deliver {
 }
 
 sub dispatch {
-    deliver('dispatch', 1, 'none', '>= 0.85', plain => [],
+    deliver('dispatch', 1, 'none', '>= 0.92', plain => [],
         'everything on' => [ everything(), kinds => ['v1'] ],
         'ed25519 as well' => [ everything(), kinds => ['v1', 'v1a'] ]);
 }
