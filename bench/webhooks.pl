@@ -319,8 +319,9 @@ sub isolated {
         map { my $n = $_; map { [ "$_->[0], $n", $_->[1]{$n} ] }
             ['p50', \%p50], ['p99', \%p99] } qw(alone beside));
 
-    verdict("$what (p99)", ratio($p99{beside}, $p99{alone}), '<= 2');
-    verdict($what, ratio($v->{beside}, $v->{alone}), '>= 0.9');
+    my ($most, $least) = $worst ? ('<= 2', '>= 0.9') : ('<= 1.3', '>= 0.95');
+    verdict("$what (p99)", ratio($p99{beside}, $p99{alone}), $most);
+    verdict($what, ratio($v->{beside}, $v->{alone}), $least);
 }
 
 # Creates endpoints and publishes to them at an even rate.
