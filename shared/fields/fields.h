@@ -25,8 +25,8 @@
  * its partner's.
  *
  * Order: allow, encrypt, sign.  A second list names values that the caller's
- * `seal` replaces after the lists have taken effect inside them.  The indices of their
- * places are those of the data as it was published.
+ * `seal` replaces after the lists have taken effect inside them.  The indices
+ * of their places are those of the data as it was published.
  *
  * A compiled list never changes, and any thread may use it.
  */
@@ -108,8 +108,8 @@ const uint8_t *es_fields_id(const es_fields_t *fields);
 bool es_fields_shows(const es_fields_t *fields, es_str_t attribute);
 
 /*
- * Appends the event as the lists show it.  `event` is the text of the log.  With
- * a `seal` of NULL, an event with a value to be encrypted is refused.
+ * Appends the event as the lists show it.  `event` is the text of the log.
+ * With a `seal` of NULL, an event with a value to be encrypted is refused.
  * ES_DENIED: the list cannot be read, or there is no `seal`.  ES_CORRUPT: the
  * text is not an event.  ES_NOMEM, and outcomes of `seal`.  After a failure
  * `out` has its former length.

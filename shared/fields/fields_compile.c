@@ -13,25 +13,15 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/pool.h"
-#include "event/attribute.h"
 #include "event/digest.h"
 #include "fields/fields.h"
 #include "fields/fields_impl.h"
+#include "fields/fields_tree.h"
 
 #define ES_FIELDS_WORK   (1024 * 1024)
 #define ES_FIELDS_EDGES  (8 * ES_FIELDS_STATES)
 #define ES_FIELDS_TREES  (ES_FIELDS_LISTS + 1)
-
-typedef struct {
-    es_str_t  token;
-    uint32_t  star;            /* the child for "*"; 0: none */
-    uint32_t  child;           /* the first of the others; 0: none */
-    uint32_t  sibling;         /* 0: none */
-    uint32_t  tree;            /* its list */
-    bool      final;           /* an entry ends here */
-} es_fields_node_t;
 
 /* A set of nodes, sorted: compile.members[at, at + n). */
 typedef struct {
@@ -40,13 +30,11 @@ typedef struct {
     uint64_t  hash;
 } es_fields_set_t;
 
-/* Node t + 1 is the root of tree t.  Node 0 is none. */
 typedef struct {
-    uint32_t            trees;         /* the last one is `encrypt` */
+    uint32_t            ntrees;        /* the last one is `encrypt` */
     es_pool_t          *pool;          /* of the result */
     es_pool_t           scratch;
-    size_t              nnodes;
-    es_fields_node_t   *nodes;
+    es_fields_trees_t   trees;
     es_buf_t            members;       /* of all sets: uint32_t */
     es_fields_set_t    *sets;          /* by state */
     es_fields_state_t  *states;
@@ -58,215 +46,6 @@ typedef struct {
     size_t              nset;
     size_t              work;
 } es_fields_compile_t;
-
-
-/* ---- entries ---- */
-
-
-/* Decodes the token at `*pos`, up to '/' or the end.  `out` has room for
-   ES_FIELDS_TOKEN bytes. */
-
-static const char *
-es_fields_token(es_str_t entry, size_t *pos, char *out, size_t *len)
-{
-    char  c;
-
-    *len = 0;
-
-    for ( ; *pos < entry.len && entry.data[*pos] != '/'; (*pos)++) {
-        c = entry.data[*pos];
-
-        if (c == '~') {
-            (*pos)++;
-
-            if (*pos == entry.len
-                || (entry.data[*pos] != '0' && entry.data[*pos] != '1'))
-            {
-                return "must have ~0 for \"~\" and ~1 for \"/\" in a name, "
-                       "and no other \"~\"";
-            }
-
-            c = entry.data[*pos] == '0' ? '~' : '/';
-        }
-
-        if (*len == ES_FIELDS_TOKEN) {
-            return "must have no name with more than 128 bytes";
-        }
-
-        out[(*len)++] = c;
-    }
-
-    return NULL;
-}
-
-
-static const char *
-es_fields_pointer_fault(es_str_t entry)
-{
-    char         token[ES_FIELDS_TOKEN];
-    size_t       pos, len;
-    unsigned     depth;
-    const char  *fault;
-
-    depth = 0;
-
-    for (pos = 0; pos < entry.len; ) {
-        pos++;
-        fault = es_fields_token(entry, &pos, token, &len);
-
-        if (fault != NULL) {
-            return fault;
-        }
-
-        if (++depth > ES_FIELDS_DEPTH) {
-            return "must have at most 63 names: data is not nested more "
-                   "deeply";
-        }
-    }
-
-    return NULL;
-}
-
-
-const char *
-es_fields_entry(es_str_t entry)
-{
-    if (entry.len > ES_FIELDS_ENTRY) {
-        return "must have at most 512 bytes";
-    }
-
-    if (!es_utf8_ok(entry)) {
-        return "must be UTF-8";
-    }
-
-    if (entry.len == 0 || entry.data[0] == '/') {
-        return es_fields_pointer_fault(entry);
-    }
-
-    if (es_str_eq(entry, es_lit("data"))
-        || es_str_eq(entry, es_lit("data_base64")))
-    {
-        return "must be the empty pointer \"\" for the whole data";
-    }
-
-    if (es_attr_find(entry) != ES_ATTR_EXTENSION || es_attr_reserved(entry)) {
-        return "must not name an attribute that is always sent";
-    }
-
-    if (es_extension_fault(entry) != NULL) {
-        return "must be a JSON Pointer, which begins with \"/\", or the name "
-               "of an extension attribute";
-    }
-
-    return NULL;
-}
-
-
-/* ---- trees ---- */
-
-
-static bool
-es_fields_star(es_str_t token)
-{
-    return token.len == 1 && token.data[0] == '*';
-}
-
-
-/* Returns the child of a node, made if there is none.  0: out of memory. */
-
-static uint32_t
-es_fields_child(es_fields_compile_t *c, uint32_t node, es_str_t token)
-{
-    uint32_t          child;
-    es_fields_node_t *n;
-
-    n = &c->nodes[node];
-
-    if (es_fields_star(token) && n->star != 0) {
-        return n->star;
-    }
-
-    if (!es_fields_star(token)) {
-        for (child = n->child; child != 0; child = c->nodes[child].sibling) {
-            if (es_str_eq(c->nodes[child].token, token)) {
-                return child;
-            }
-        }
-    }
-
-    child = (uint32_t) c->nnodes;
-    c->nodes[child].token = es_pool_str(c->pool, token);
-    c->nodes[child].tree = n->tree;
-
-    if (c->nodes[child].token.data == NULL) {
-        return 0;
-    }
-
-    c->nnodes++;
-
-    if (es_fields_star(token)) {
-        n->star = child;
-
-    } else {
-        c->nodes[child].sibling = n->child;
-        n->child = child;
-    }
-
-    return child;
-}
-
-
-static es_rc_t
-es_fields_plant(es_fields_compile_t *c, uint32_t tree, es_str_t entry)
-{
-    char      token[ES_FIELDS_TOKEN];
-    size_t    pos;
-    es_str_t  text;
-    uint32_t  node;
-
-    node = tree + 1;
-    text.data = token;
-
-    for (pos = 0; pos < entry.len; ) {
-        pos++;
-
-        if (es_fields_token(entry, &pos, token, &text.len) != NULL) {
-            return ES_INVALID;
-        }
-
-        node = es_fields_child(c, node, text);
-        if (node == 0) {
-            return ES_NOMEM;
-        }
-    }
-
-    c->nodes[node].final = true;
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_fields_plant_list(es_fields_compile_t *c, uint32_t tree,
-    const es_fields_list_t *list)
-{
-    size_t   i;
-    es_rc_t  rc;
-
-    rc = ES_OK;
-
-    for (i = 0; i < list->n && rc == ES_OK; i++) {
-        if (es_fields_entry(list->entries[i]) != NULL) {
-            return ES_INVALID;
-        }
-
-        if (list->entries[i].len == 0 || list->entries[i].data[0] == '/') {
-            rc = es_fields_plant(c, tree, list->entries[i]);
-        }
-    }
-
-    return rc;
-}
 
 
 /* ---- sets ---- */
@@ -307,7 +86,7 @@ es_fields_drop(es_fields_compile_t *c, const bool tree[ES_FIELDS_TREES])
     n = 0;
 
     for (i = 0; i < c->nset; i++) {
-        if (!tree[c->nodes[c->set[i]].tree]) {
+        if (!tree[c->trees.nodes[c->set[i]].tree]) {
             c->set[n++] = c->set[i];
         }
     }
@@ -331,21 +110,21 @@ es_fields_reduce(es_fields_compile_t *c, es_fields_state_t *state)
     size_t    i;
     uint32_t  tree, last;
 
-    last = c->trees - 1;
+    last = c->ntrees - 1;
     memset(state, 0, sizeof(*state));
 
     for (i = 0; i < c->nset; i++) {
-        tree = c->nodes[c->set[i]].tree;
+        tree = c->trees.nodes[c->set[i]].tree;
         some[tree] = true;
-        ends[tree] = ends[tree] || c->nodes[c->set[i]].final;
+        ends[tree] = ends[tree] || c->trees.nodes[c->set[i]].final;
     }
 
     es_fields_drop(c, ends);
     state->whole = true;
 
-    for (tree = 0; tree < c->trees; tree++) {
+    for (tree = 0; tree < c->ntrees; tree++) {
         if (ends[tree]) {
-            es_fields_join(c, 1 + c->trees + tree);
+            es_fields_join(c, 1 + c->ntrees + tree);
         }
 
         if (tree < last && !some[tree]) {
@@ -407,7 +186,7 @@ es_fields_intern(es_fields_compile_t *c, uint32_t *number)
     c->sets[*number] = set;
 
     if (state.inner != 0) {
-        encrypt[c->trees - 1] = true;
+        encrypt[c->ntrees - 1] = true;
         es_fields_drop(c, encrypt);
         rc = es_fields_intern(c, &state.inner);
     }
@@ -467,10 +246,10 @@ es_fields_tokens(es_fields_compile_t *c, const es_fields_set_t *set)
     all = 0;
 
     for (i = 0; i < set->n; i++) {
-        child = c->nodes[members[i]].child;
+        child = c->trees.nodes[members[i]].child;
 
-        for ( ; child != 0; child = c->nodes[child].sibling) {
-            c->tokens[all++] = c->nodes[child].token;
+        for ( ; child != 0; child = c->trees.nodes[child].sibling) {
+            c->tokens[all++] = c->trees.nodes[child].token;
         }
     }
 
@@ -503,14 +282,14 @@ es_fields_follow(es_fields_compile_t *c, const es_fields_set_t *set,
 
     for (i = 0; i < set->n; i++) {
         members = (const uint32_t *) (void *) (c->members.data + set->at);
-        es_fields_join(c, c->nodes[members[i]].star);
+        es_fields_join(c, c->trees.nodes[members[i]].star);
 
-        child = token != NULL ? c->nodes[members[i]].child : 0;
+        child = token != NULL ? c->trees.nodes[members[i]].child : 0;
 
-        for ( ; child != 0; child = c->nodes[child].sibling) {
+        for ( ; child != 0; child = c->trees.nodes[child].sibling) {
             c->work++;
 
-            if (es_str_eq(c->nodes[child].token, *token)) {
+            if (es_str_eq(c->trees.nodes[child].token, *token)) {
                 es_fields_join(c, child);
             }
         }
@@ -566,27 +345,29 @@ static es_rc_t
 es_fields_automaton(es_fields_compile_t *c, const es_fields_source_t *source,
     uint32_t *root)
 {
-    size_t    i;
-    es_rc_t   rc;
-    uint32_t  tree;
+    size_t             i;
+    es_rc_t            rc;
+    uint32_t           tree;
+    es_fields_node_t  *nodes;
 
     rc = ES_OK;
+    nodes = c->trees.nodes;
+    c->trees.n = 1 + 2 * (size_t) c->ntrees;
 
-    for (tree = 0; tree < c->trees && rc == ES_OK; tree++) {
-        c->nodes[1 + tree].tree = tree;
-        c->nodes[1 + c->trees + tree].tree = tree;
-        c->nodes[1 + c->trees + tree].final = true;
-        c->nodes[1 + c->trees + tree].star = 1 + c->trees + tree;
-        c->nnodes = 1 + 2 * (size_t) c->trees;
+    for (tree = 0; tree < c->ntrees; tree++) {
+        nodes[1 + tree].tree = tree;
+        nodes[1 + c->ntrees + tree].tree = tree;
+        nodes[1 + c->ntrees + tree].final = true;
+        nodes[1 + c->ntrees + tree].star = 1 + c->ntrees + tree;
     }
 
-    for (tree = 0; tree < c->trees && rc == ES_OK; tree++) {
-        rc = es_fields_plant_list(c, tree, tree < source->nallow
-                                           ? &source->allow[tree]
-                                           : &source->encrypt);
+    for (tree = 0; tree < c->ntrees && rc == ES_OK; tree++) {
+        rc = es_fields_tree_add(&c->trees, tree,
+                                tree < source->nallow ? &source->allow[tree]
+                                                      : &source->encrypt);
         if (tree < source->nallow
-            || c->nodes[1 + tree].child != 0 || c->nodes[1 + tree].star != 0
-            || c->nodes[1 + tree].final)
+            || nodes[1 + tree].child != 0 || nodes[1 + tree].star != 0
+            || nodes[1 + tree].final)
         {
             c->set[c->nset++] = 1 + tree;
         }
@@ -753,46 +534,27 @@ es_fields_result(es_fields_compile_t *c, const es_fields_source_t *source,
 }
 
 
-/* The room that the trees may take. */
-
-static size_t
-es_fields_room(const es_fields_source_t *source)
-{
-    size_t                   i, j, k, n;
-    const es_fields_list_t  *list;
-
-    n = 1 + 2 * ES_FIELDS_TREES;
-
-    for (i = 0; i <= source->nallow; i++) {
-        list = i < source->nallow ? &source->allow[i] : &source->encrypt;
-
-        for (j = 0; j < list->n; j++) {
-            for (k = 0; k < list->entries[j].len; k++) {
-                n += list->entries[j].data[k] == '/';
-            }
-        }
-    }
-
-    return n;
-}
-
-
 es_rc_t
 es_fields_compile(const es_fields_source_t *source, es_pool_t *pool,
     const es_fields_t **out)
 {
-    size_t               room;
+    size_t               i, room;
     es_rc_t              rc;
     uint32_t             root;
-    es_fields_compile_t  c = { .trees = (uint32_t) source->nallow + 1,
-                               .pool = pool };
+    es_fields_compile_t  c = { .ntrees = (uint32_t) source->nallow + 1,
+                               .pool = pool, .trees.pool = pool };
 
     if (source->nallow > ES_FIELDS_LISTS) {
         return ES_TOO_LARGE;
     }
 
-    room = es_fields_room(source);
-    c.nodes = es_pool_alloc(&c.scratch, room * sizeof(es_fields_node_t));
+    room = 1 + 2 * (size_t) c.ntrees + es_fields_tree_room(&source->encrypt);
+
+    for (i = 0; i < source->nallow; i++) {
+        room += es_fields_tree_room(&source->allow[i]);
+    }
+
+    c.trees.nodes = es_pool_alloc(&c.scratch, room * sizeof(es_fields_node_t));
     c.set = es_pool_alloc(&c.scratch, room * sizeof(uint32_t));
     c.tokens = es_pool_alloc(&c.scratch, room * sizeof(es_str_t));
     c.sets = es_pool_alloc(&c.scratch,
@@ -804,8 +566,8 @@ es_fields_compile(const es_fields_source_t *source, es_pool_t *pool,
 
     rc = ES_NOMEM;
 
-    if (c.nodes != NULL && c.set != NULL && c.tokens != NULL && c.sets != NULL
-        && c.states != NULL && c.edges != NULL)
+    if (c.trees.nodes != NULL && c.set != NULL && c.tokens != NULL
+        && c.sets != NULL && c.states != NULL && c.edges != NULL)
     {
         rc = es_fields_automaton(&c, source, &root);
     }
