@@ -111,8 +111,9 @@ bool es_fields_shows(const es_fields_t *fields, es_str_t attribute);
  * Appends the event as the lists show it.  `event` is the text of the log.
  * With a `seal` of NULL, an event with a value to be encrypted is refused.
  * ES_DENIED: the list cannot be read, or there is no `seal`.  ES_CORRUPT: the
- * text is not an event.  ES_NOMEM, and outcomes of `seal`.  After a failure
- * `out` has its former length.
+ * text is not an event.  What strings hold is not looked at again, because it
+ * was when the event was published.  ES_NOMEM, and outcomes of `seal`.  After a
+ * failure `out` has its former length.
  */
 es_rc_t es_fields_event(const es_fields_t *fields, const es_fields_seal_t *seal,
     es_str_t event, es_buf_t *out);

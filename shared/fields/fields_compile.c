@@ -299,6 +299,51 @@ es_fields_follow(es_fields_compile_t *c, const es_fields_set_t *set,
 }
 
 
+static bool
+es_fields_escaped(es_str_t token)
+{
+    size_t  i;
+
+    for (i = 0; i < token.len; i++) {
+        if (token.data[i] == '"' || token.data[i] == '\\'
+            || (unsigned char) token.data[i] < 0x20)
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* A token that no member has as it stands, because JSON has an escape in it,
+   gets words that match nothing. */
+
+static void
+es_fields_edge(es_fields_edge_t *edge, es_str_t token, uint32_t to)
+{
+    size_t  len;
+
+    len = token.len + 2 < sizeof(edge->word) ? token.len + 2
+                                             : sizeof(edge->word);
+
+    edge->token = token;
+    edge->index = es_fields_index(token);
+    edge->to = to;
+
+    memset(edge->word, 0, sizeof(edge->word));
+    memset(edge->mask, 0, sizeof(edge->mask));
+
+    if (es_fields_escaped(token)) {
+        edge->word[0] = 1;
+        return;
+    }
+
+    memcpy(edge->word, token.data, len);
+    memset(edge->mask, 0xff, len);
+}
+
+
 static es_rc_t
 es_fields_leave(es_fields_compile_t *c, uint32_t number)
 {
@@ -306,7 +351,6 @@ es_fields_leave(es_fields_compile_t *c, uint32_t number)
     es_rc_t             rc;
     uint32_t            to;
     es_fields_set_t     set;
-    es_fields_edge_t   *edge;
     es_fields_state_t  *state;
 
     state = &c->states[number];
@@ -329,10 +373,7 @@ es_fields_leave(es_fields_compile_t *c, uint32_t number)
                 return ES_TOO_LARGE;
             }
 
-            edge = &c->edges[c->nedges++];
-            edge->token = c->tokens[i];
-            edge->index = es_fields_index(edge->token);
-            edge->to = to;
+            es_fields_edge(&c->edges[c->nedges++], c->tokens[i], to);
             state->n++;
         }
     }

@@ -16,10 +16,15 @@
 #define ES_FIELDS_ALL      1           /* and of what is shown as it is */
 #define ES_FIELDS_NO_INDEX  UINT32_MAX
 
+#define ES_FIELDS_WORDS  2
+
 /* Edges of a state are in the order of their tokens: by length, then by
    bytes. */
 typedef struct {
-    es_str_t  token;
+    es_str_t  token;           /* with `":` behind its end */
+    uint64_t  word[ES_FIELDS_WORDS];   /* the token and `":`, as far as they
+                                          fit; zeros behind that */
+    uint64_t  mask[ES_FIELDS_WORDS];   /* ones where `word` has bytes of them */
     uint32_t  index;           /* of an item; ES_FIELDS_NO_INDEX: of none */
     uint32_t  to;
 } es_fields_edge_t;

@@ -128,8 +128,9 @@ es_fields_star(es_str_t token)
 static uint32_t
 es_fields_child(es_fields_trees_t *trees, uint32_t node, es_str_t token)
 {
-    uint32_t          child;
-    es_fields_node_t *n, *nodes;
+    char              *copy;
+    uint32_t           child;
+    es_fields_node_t  *n, *nodes;
 
     nodes = trees->nodes;
     n = &nodes[node];
@@ -147,13 +148,16 @@ es_fields_child(es_fields_trees_t *trees, uint32_t node, es_str_t token)
     }
 
     child = (uint32_t) trees->n;
-    nodes[child].token = es_pool_str(trees->pool, token);
-    nodes[child].tree = n->tree;
+    copy = es_pool_alloc(trees->pool, token.len + 2);
 
-    if (nodes[child].token.data == NULL) {
+    if (copy == NULL) {
         return 0;
     }
 
+    memcpy(copy, token.data, token.len);
+    memcpy(copy + token.len, "\":", 2);
+    nodes[child].token = (es_str_t) { copy, token.len };
+    nodes[child].tree = n->tree;
     trees->n++;
 
     if (es_fields_star(token)) {

@@ -15,7 +15,7 @@
 #include "fields/fields.h"
 
 typedef struct {
-    es_str_t  token;
+    es_str_t  token;           /* with `":` behind its end */
     uint32_t  star;            /* the child for "*"; 0: none */
     uint32_t  child;           /* the first of the others; 0: none */
     uint32_t  sibling;         /* 0: none */

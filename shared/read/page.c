@@ -143,11 +143,15 @@ es_page_show(es_page_t *page, const es_fields_t *fields, es_str_t event,
 
     rc = es_page_ends(page, page->count + 1);
 
-    if (rc == ES_OK && page->count > 0) {
-        rc = es_buf_append(&page->text, ",", 1);
+    if (rc == ES_OK) {
+        rc = es_buf_reserve(&page->text, 1 + event.len);
     }
 
     if (rc == ES_OK) {
+        if (page->count > 0) {
+            page->text.data[page->text.len++] = ',';
+        }
+
         rc = es_fields_event(fields, page->seal, event, &page->text);
     }
 

@@ -220,6 +220,17 @@ names(void)
     shows("[[\"/A\"]]", "\"data\":{\"a\":1}", "", "case counts");
     shows("[[\"/b\"]]", "\"data\":{\"a\":\"\\\"b\\\":1\",\"c\":\"}\"}", "",
           "a name inside a string is none");
+    shows("[[\"/a\\\":1,\\\"b\"]]", "\"data\":{\"a\":1,\"b\":2,\"c\":3}", "",
+          "a name with quotes is not what is between two members");
+    shows("[[\"/a\\\\\"]]", "\"data\":{\"a\\\\\":1,\"a\":2,\"b\":\"\\\\\"}",
+          "\"data\":{\"a\\\\\":1}", "a backslash before a quote");
+    shows("[[\"/abcdefghijklmn\",\"/abcdefghijklmnop\"]]",
+          "\"data\":{\"abcdefghijklm\":1,\"abcdefghijklmn\":2,"
+          "\"abcdefghijklmno\":3,\"abcdefghijklmnop\":4,"
+          "\"abcdefghijklmnopq\":5,\"abcdefghijklmnox\":6,"
+          "\"after\":\"what is near the end\"}",
+          "\"data\":{\"abcdefghijklmn\":2,\"abcdefghijklmnop\":4}",
+          "names that begin alike");
     shows("[[\"/a\",\"/b\",\"/cc\",\"/d\",\"/ee\",\"/f\",\"/gg\",\"/h\","
           "\"/i\","
           "\"/jjj\",\"/k\",\"/l\"]]",
@@ -332,7 +343,16 @@ refused(void)
         "", "[]", "{", "{\"data\":", "{\"data\":{\"a\":1}", "{}x",
         "{\"data\":{\"a\":}}", "{\"data\":{\"b\":[1,}}", "{\"data\":{\"a\"",
         "{\"data\":{\"b\":\"\\ud800\",\"a\":1}}", "{\"id\":1,}",
-        "{\"data\":[{\"b\":1}", "{\"data\":[[[[[[", "{\"data\":{\"a\":{\"b\":"
+        "{\"data\":[{\"b\":1}", "{\"data\":[[[[[[", "{\"data\":{\"a\":{\"b\":",
+        "{\"data\":{\"a\":1\"b\":2,\"c\":\"what is near the end\"}}",
+        "{\"data\":{,\"b\":2,\"c\":\"what is near the end\"}}",
+        "{\"data\":{\"a\":1,,\"c\":\"what is near the end\"}}",
+        "{\"data\":{\"a\":{}{\"c\":\"what is near the end\"}}",
+        "{\"data\":{\"a\":{}\"c\":\"what is near the end\"}}",
+        "{\"data\":{\"a\":01,\"c\":\"what is near the end\"}}",
+        "{\"data\":{\"a\":1x,\"c\":\"what is near the end\"}}",
+        "{\"data\":[{\"a\":1],\"c\":\"what is near the end\"}}",
+        "{\"id\":\"1\"\"data\":{\"c\":\"what is near the end\"}}"
     };
 
     (void) compile("[[\"/a/*/*\",\"/*/*/*/*/*\"]]", NULL, NULL, &fields);
@@ -442,6 +462,9 @@ encrypted(void)
           "\"data\":{\"a\":{\"b\":" SEALED("/a/b> 7") "},\"b\":3}" },
         { "[[\"/a/x\"]]", "[\"/a\"]", "\"data\":{\"a\":{\"x\":1,\"y\":2}}",
           "\"data\":{\"a\":" SEALED("/a> 7") "}" },
+        { "[]", "[\"/a/b\"]", "\"data\":{\"a\":{},\"b\":[{}]}",
+          "\"data\":{\"a\":{},\"b\":[{}]}" },
+        { "[]", "[\"/a/*\"]", "\"data\":{\"a\":[]}", "\"data\":{\"a\":[]}" },
         { "[[\"/b\"]]", "[\"/a\"]", "\"data\":{\"a\":1,\"b\":2}",
           "\"data\":{\"b\":2}" },
         { "[[\"/i/1\",\"/i/2\"]]", "[\"/i/*/k\"]",
