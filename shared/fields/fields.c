@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/json_scan.h"
 #include "event/attribute.h"
+#include "event/digest.h"
 #include "fields/fields.h"
 #include "fields/fields_impl.h"
 #include "fields/fields_walk.h"
@@ -45,11 +46,18 @@ es_fields_shows(const es_fields_t *fields, es_str_t attribute)
 }
 
 
+/* The digest of a tombstone is over all of the event that was erased, and would
+   let a reader test guesses of what the lists hid from it. */
+
 static bool
 es_fields_attribute(const es_fields_walk_t *walk, es_str_t name)
 {
-    return es_attr_find(name) != ES_ATTR_EXTENSION || es_attr_reserved(name)
-           || es_fields_shows(walk->fields, name);
+    if (es_attr_find(name) != ES_ATTR_EXTENSION || es_attr_reserved(name)) {
+        return true;
+    }
+
+    return walk->erased ? es_str_eq(name, es_lit("erased"))
+                        : es_fields_shows(walk->fields, name);
 }
 
 
@@ -261,6 +269,7 @@ es_fields_event(const es_fields_t *fields, const es_fields_seal_t *seal,
 
     start = out->len;
     shown = false;
+    walk.erased = es_digest_erased(event.data, event.len);
 
     es_json_init(&walk.json, event.data, event.len);
     rc = es_json_enter(&walk.json, '{');

@@ -16,7 +16,8 @@
  * array, and data_base64, is shown by the empty pointer only.  Each occurrence
  * of a repeated name is treated alike.  The attributes that CloudEvents 1.0
  * defines and those of the log (feed, sequence, cursor, prevcursor) are always
- * shown, extension attributes only by their name.
+ * shown, extension attributes only by their name.  A tombstone is shown with
+ * `erased` and without `digest`, whatever the lists say.
  *
  * What is shown are the bytes as they were published.  White space and commas
  * around what is left out go with it.

@@ -45,6 +45,7 @@ typedef struct {
     es_fields_frame_t       *outer;    /* the event's */
     es_fields_frame_t       *frame;    /* the innermost */
     es_fields_place_t        place;
+    bool                     erased;   /* the event is a tombstone */
 } es_fields_walk_t;
 
 /* Shows data, whose value is at the position.  `lead` is what stands before the

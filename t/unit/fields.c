@@ -331,6 +331,47 @@ attributes(void)
 }
 
 
+/* A tombstone's digest is over what the lists hide. */
+
+static void
+tombstones(void)
+{
+    size_t              i;
+    es_buf_t            out = { NULL, 0, 0 };
+    const es_fields_t  *fields;
+
+#define ERASED  "{\"specversion\":\"1.0\",\"id\":\"erased-k3f9-1\"," \
+    "\"source\":\"/eventsync/erased\",\"type\":\"t\"," \
+    "\"time\":\"2026-12-01T00:00:00Z\",\"erased\":true"
+#define DIGEST  ",\"digest\":\"9f86d081884c7d659a2feaa0c55ad015" \
+    "a3bf4f1b2b0b822cd15d6c15b0f00a08\""
+
+    static const struct {
+        const char  *allow, *encrypt;
+    } cases[] = {
+        { "[[]]", NULL }, { "[[\"\"]]", NULL }, { "[[\"digest\"]]", NULL },
+        { "[[\"erased\",\"digest\"],[\"digest\"]]", NULL },
+        { "[]", "[\"/a\"]" }, { "[]", "[\"\"]" }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ok(compile(cases[i].allow, cases[i].encrypt, "k1", &fields) == ES_OK
+           && show(fields, ERASED DIGEST LOG "}", &out) == ES_OK,
+           "a tombstone under %s", cases[i].allow);
+        is_str((es_str_t) { out.data, out.len }, ERASED LOG "}",
+               "says that the event was erased, and not its digest");
+    }
+
+    (void) compile("[[\"digest\"]]", NULL, NULL, &fields);
+    ok(show(fields, HEAD ",\"erased\":true" DIGEST LOG "}", &out) == ES_OK,
+       "another event with a digest");
+    is_str((es_str_t) { out.data, out.len }, HEAD DIGEST LOG "}",
+           "has it if the list names it");
+
+    es_buf_free(&out);
+}
+
+
 static void
 refused(void)
 {
@@ -806,6 +847,7 @@ main(void)
     wildcards();
     several();
     attributes();
+    tombstones();
     refused();
     intricate();
     encrypted();
