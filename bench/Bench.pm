@@ -10,11 +10,12 @@ use strict;
 
 use File::Path qw(make_path remove_tree);
 use JSON::PP;
+use POSIX ();
 use Time::HiRes qw(sleep time);
 
 use parent 'Exporter';
-our @EXPORT = qw(alternate median ratio table program wrk sender verdict
-    memory cores);
+our @EXPORT = qw(alternate alternate_cpu cpu_seconds worked median ratio table
+    program wrk sender verdict memory cores);
 
 # Runs each side once per round and reverses the order in each round, so that a
 # noisy neighbour or a warming disk affects both.  Returns { name => [values] }.
@@ -31,6 +32,44 @@ sub alternate {
         }
     }
     return \%values;
+}
+
+# The kernel counts CPU time in these ticks, usually hundredths of a second.
+my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
+
+# User and system time that the processes have used.
+sub cpu_seconds {
+    my $sum = 0;
+    for my $pid (@_) {
+        my @stat = split ' ', slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
+        $sum += $stat[11] + $stat[12];
+    }
+    return $sum / $ticks;
+}
+
+# Runs `work`, which returns units per second.  Returns that, and the CPU time
+# of the processes per unit, in microseconds.
+sub worked {
+    my ($pids, $work) = @_;
+    my ($cpu, $began) = (cpu_seconds(@$pids), time());
+    my $rate = $work->();
+
+    return ($rate,
+        1e6 * (cpu_seconds(@$pids) - $cpu) / ($rate * (time() - $began)));
+}
+
+# As alternate().  Returns a second hash, of the CPU time per unit.
+sub alternate_cpu {
+    my ($rounds, $pids, %sides) = @_;
+    my %cpu;
+
+    my $v = alternate($rounds, map { my $name = $_;
+        ($name => sub {
+            my ($rate, $cpu) = worked($pids, $sides{$name});
+            push @{ $cpu{$name} }, $cpu;
+            return $rate;
+        }) } keys %sides);
+    return ($v, \%cpu);
 }
 
 sub median {

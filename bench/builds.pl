@@ -8,12 +8,7 @@
 use warnings;
 use strict;
 
-use Time::HiRes qw(time);
-
 our ($t, $build, $rounds, $seconds, %opt);
-
-# The kernel counts CPU time in these ticks, usually hundredths of a second.
-my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 sub builds {
     my $before = $opt{before} or die "builds: --before DIR is required\n";
@@ -36,8 +31,8 @@ sub builds {
     }
 }
 
-# Each side is a function that returns units per second and CPU seconds per
-# unit.  For `wake`, the first is the inverse of the 99th percentile.
+# Each side is a function that returns units per second and CPU microseconds
+# per unit.  For `wake`, the first is the inverse of the 99th percentile.
 sub beside {
     my ($work, %sides) = @_;
     my %cpu;
@@ -45,7 +40,7 @@ sub beside {
     my $rates = alternate($rounds, map { my $side = $_;
         ($side => sub {
             my ($rate, $cpu) = $sides{$side}->();
-            push @{ $cpu{$side} }, 1e6 * $cpu;
+            push @{ $cpu{$side} }, $cpu;
             return $rate;
         }) } keys %sides);
     table('units/s, microseconds of CPU a unit',
@@ -55,13 +50,6 @@ sub beside {
         '<= 1.05');
     verdict("builds ($work)", ratio($rates->{now}, $rates->{before}),
         '>= 0.95');
-}
-
-# User and system time that a process has used.
-sub cpu_seconds {
-    my ($pid) = @_;
-    my @stat = split ' ', Bench::slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
-    return ($stat[11] + $stat[12]) / $ticks;
 }
 
 # An earlier build may not know an option, and then needs none.
@@ -95,23 +83,13 @@ sub system_of {
     return ($system, $key, $base);
 }
 
-# Units per second of `work`, and the worker's CPU time per unit.
-sub worked {
-    my ($system, $work) = @_;
-    my ($pid) = $system->workers;
-    my ($cpu, $began) = (cpu_seconds($pid), time());
-    my $rate = $work->();
-
-    return ($rate, (cpu_seconds($pid) - $cpu) / ($rate * (time() - $began)));
-}
-
 sub polled {
     my ($dir) = @_;
     my ($system, $key, $base) = system_of($dir, 60000);
     my $feed = $system->json_get('/v1/feeds/bench', $key) or die "no feed\n";
     my $url = "$base/v1/feeds/bench/events?after=$feed->{epoch}-100&limit=100";
 
-    return sub { worked($system, sub { wrk(url => $url, seconds => $seconds,
+    return sub { worked([$system->workers], sub { wrk(url => $url, seconds => $seconds,
         headers => ["Authorization: Bearer $key"]) }) };
 }
 
@@ -121,7 +99,7 @@ sub published {
     local $t = $system;
     my $file = request_file($key, $n);
 
-    return sub { worked($system, sub {
+    return sub { worked([$system->workers], sub {
         publish_rate($file, $connections, $n, $system->port(0)) }) };
 }
 
@@ -144,7 +122,7 @@ sub dispatched {
         my $rate = delivery_rate($total,
             at_end => sub { $cpu = cpu_seconds($t->{dispatcher}->pid) });
         $t->ctl_ok('endpoint', 'remove', $name);
-        return ($rate, $cpu / $total);
+        return ($rate, 1e6 * $cpu / $total);
     };
 }
 
@@ -159,7 +137,8 @@ sub woken {
         my $r = program($dir, 'waiters', '--mode', 'eventsync', '--rounds',
             $n, '--port', $system->port(0), '--store', $system->store,
             '--feed', 'bench', '--key', $key);
-        return (1e6 / $r->{p99_us}, (cpu_seconds($pid) - $cpu) / ($n * 500));
+        return (1e6 / $r->{p99_us},
+            1e6 * (cpu_seconds($pid) - $cpu) / ($n * 500));
     };
 }
 
