@@ -82,25 +82,44 @@ es_key_make(const char *kind, char text[ES_APIKEY_LEN + 1], es_apikey_t *key)
 }
 
 
+/* Those of base32: each request has a key. */
+
+static const bool  es_key_chars[256] = {
+    ['a' ... 'z'] = true, ['2' ... '7'] = true
+};
+
+
+static bool
+es_key_valid_text(const char *text, size_t len)
+{
+    bool    valid;
+    size_t  i;
+
+    valid = true;
+
+    for (i = 0; i < len; i++) {
+        valid &= es_key_chars[(unsigned char) text[i]];
+    }
+
+    return valid;
+}
+
+
 static es_rc_t
 es_key_parse(const char *kind, es_str_t text, es_apikey_t *key)
 {
-    size_t  i;
     char    checksum[ES_KEY_CHECKSUM_LEN];
+    size_t  secret;
+
+    secret = ES_KEY_KIND_LEN + ES_KEYID_LEN + 1;
 
     if (text.len != ES_APIKEY_LEN
         || memcmp(text.data, kind, ES_KEY_KIND_LEN) != 0
-        || text.data[ES_KEY_KIND_LEN + ES_KEYID_LEN] != '_')
+        || text.data[secret - 1] != '_'
+        || !es_key_valid_text(text.data + ES_KEY_KIND_LEN, ES_KEYID_LEN)
+        || !es_key_valid_text(text.data + secret, text.len - secret))
     {
         return ES_INVALID;
-    }
-
-    for (i = ES_KEY_KIND_LEN; i < text.len; i++) {
-        if (i != ES_KEY_KIND_LEN + ES_KEYID_LEN
-            && es_base32_value(text.data[i]) < 0)
-        {
-            return ES_INVALID;
-        }
     }
 
     es_key_checksum(text.data, checksum);
