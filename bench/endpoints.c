@@ -1,24 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * endpoints creates many endpoints of one partner with the library, because a
- * process for each of ten thousand takes minutes.
+ * endpoints creates many endpoints with the library, because a process for each
+ * of ten thousand takes minutes.
  *
  *   endpoints --store D --partner P --feed F --n N --url U
  *             [--ordering fifo] [--in-flight 8] [--start latest]
- *             [--timeout 30s]
+ *             [--timeout 30s] [--partners 0]
  *
- * The URL of endpoint i is U/i.  The partner's quotas become the greatest ones.
+ * The URL of endpoint i is U/i.  All belong to P, whose quotas become the
+ * greatest ones; with --partners M, they belong to P-1 to P-M in turn.
  */
 
 #include "bench.h"
 #include "manage/manage.h"
 
+static void
+raise_quotas(es_store_t *store, const char *partner)
+{
+    es_problem_t  problem;
+
+    if (es_registry_change(store, ES_KIND_PARTNER, es_str(partner),
+                           "{\"quotas\":{\"endpoints\":1000000,"
+                           "\"bytes\":1073741824}}", &problem) != ES_OK)
+    {
+        bench_die("%s", problem.detail);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
-    long           i, n;
+    long           i, n, partners;
     char           name[ES_ENDPOINT_NAME_MAX], secret[ES_SECRET_TEXT_MAX];
+    char           of[32] = "";
     char           json[2048];
     uint64_t       began;
     es_store_t    *store;
@@ -32,12 +47,9 @@ main(int argc, char **argv)
         bench_die("%s", problem.detail);
     }
 
-    if (es_registry_change(store, ES_KIND_PARTNER,
-                           es_str(bench_arg(argc, argv, "--partner", NULL)),
-                           "{\"quotas\":{\"endpoints\":1000000,"
-                           "\"bytes\":1073741824}}", &problem) != ES_OK)
-    {
-        bench_die("%s", problem.detail);
+    partners = bench_arg_n(argc, argv, "--partners", "0");
+    if (partners == 0) {
+        raise_quotas(store, bench_arg(argc, argv, "--partner", NULL));
     }
 
     began = bench_now_ns();
@@ -47,12 +59,16 @@ main(int argc, char **argv)
             bench_die("cannot get random bytes");
         }
 
-        (void) snprintf(json, sizeof(json), "{\"partner\":\"%s\","
+        if (partners > 0) {
+            (void) snprintf(of, sizeof(of), "-%ld", i % partners + 1);
+        }
+
+        (void) snprintf(json, sizeof(json), "{\"partner\":\"%s%s\","
                         "\"url\":\"%s/%ld\",\"feeds\":[\"%s\"],"
                         "\"ordering\":\"%s\",\"in_flight\":%ld,"
                         "\"start\":\"%s\",\"timeout\":\"%s\","
                         "\"secrets\":[\"%s\"]}",
-                        bench_arg(argc, argv, "--partner", NULL),
+                        bench_arg(argc, argv, "--partner", NULL), of,
                         bench_arg(argc, argv, "--url", NULL), i,
                         bench_arg(argc, argv, "--feed", NULL),
                         bench_arg(argc, argv, "--ordering", "fifo"),
