@@ -26,6 +26,7 @@
 #include "log.h"
 
 #define ESD_HEADS_US    INT64_C(60000000)
+#define ESD_HEADS_RETRY_US  INT64_C(10000000)      /* after a failure */
 #define ESD_HEADS_MODE  0644       /* heads are no secret */
 
 
@@ -122,11 +123,40 @@ esd_heads_try(esd_dispatcher_t *d, es_buf_t *line, es_problem_t *problem)
 }
 
 
+/* The store says that heads are to be signed, also before the first ones, so
+   that an alert can tell that there are none. */
+
+static void
+esd_heads_known(esd_dispatcher_t *d, esd_heads_t *heads)
+{
+    es_rc_t  rc;
+    int64_t  ms;
+
+    if (heads->known) {
+        return;
+    }
+
+    rc = es_delivery_signed(d->store, &ms);
+
+    if (rc == ES_OK && d->options.audit_key == NULL) {
+        rc = es_delivery_signed_put(d->store, -1);
+
+    } else if (rc == ES_NOT_FOUND) {
+        rc = d->options.audit_key != NULL
+             ? es_delivery_signed_put(d->store, 0) : ES_OK;
+    }
+
+    heads->known = rc == ES_OK;
+}
+
+
 void
 esd_heads_sign(esd_dispatcher_t *d, esd_heads_t *heads, bool now)
 {
     es_buf_t      line = { NULL, 0, 0 };
     es_problem_t  problem;
+
+    esd_heads_known(d, heads);
 
     if (d->options.audit_key == NULL
         || (!now && es_clock_mono_us() < heads->due_us))
@@ -147,10 +177,15 @@ esd_heads_sign(esd_dispatcher_t *d, esd_heads_t *heads, bool now)
 
         heads->failing = false;
 
-    } else if (!heads->failing) {
-        esd_log_line(ESD_LOG_ERROR, "cannot sign the heads of the audit: %s; "
-                     "the dispatcher tries again every minute",
-                     problem.detail);
+    } else {
+        heads->due_us = es_clock_mono_us() + ESD_HEADS_RETRY_US;
+
+        if (!heads->failing) {
+            esd_log_line(ESD_LOG_ERROR, "cannot sign the heads of the audit: "
+                         "%s; the dispatcher tries again every 10 s",
+                         problem.detail);
+        }
+
         heads->failing = true;
     }
 

@@ -14,6 +14,7 @@
 typedef struct {
     int64_t   due_us;          /* monotonic */
     bool      failing;
+    bool      known;           /* the store knows whether heads are signed */
 } esd_heads_t;
 
 /* Checks the key of --audit-key.  It has logged a failure. */

@@ -630,6 +630,12 @@ es_delivery_signed_run(MDB_txn *txn, void *ctx)
     value.mv_data = &s->ms;
     value.mv_size = sizeof(s->ms);
 
+    if (s->ms < 0) {
+        return es_env_rc(mdb_del(txn, es_env_dbi(s->store->delivery,
+                                                 ES_DELIVERY_META),
+                                 &key, NULL));
+    }
+
     return es_env_rc(mdb_put(txn, es_env_dbi(s->store->delivery,
                                              ES_DELIVERY_META),
                              &key, &value, 0));

@@ -281,8 +281,9 @@ es_rc_t es_delivery_circuit(es_store_t *store, uint32_t endpoint,
 /* When the dispatcher last wrote it.  ES_NOT_FOUND: it has never run. */
 es_rc_t es_delivery_heartbeat(es_store_t *store, int64_t *ms);
 
-/* When the dispatcher last signed the heads of the audit, by the wall clock.
-   ES_NOT_FOUND: never.  The other function sets it, in a commit of its own. */
+/* When the dispatcher last signed the heads of the audit, by the wall clock; 0:
+   it could not do so yet.  ES_NOT_FOUND: no dispatcher was asked to.  The other
+   function sets it, and removes it with -1, in a commit of its own. */
 es_rc_t es_delivery_signed(es_store_t *store, int64_t *ms);
 es_rc_t es_delivery_signed_put(es_store_t *store, int64_t ms);
 

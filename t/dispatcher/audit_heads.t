@@ -24,9 +24,13 @@ my @options = ("--audit-key=$dir/a.pem", "--audit-heads=$dir/heads/now");
 my @verify = (qw(audit verify --quiet), "--audit-key=$dir/a.pub");
 
 sub metrics {
-    $t->http(GET => '/ops/metrics')->{body}
-        =~ /^eventsync_audit_heads_timestamp_seconds (\S+)/m;
-    return $1;
+    return $t->http(GET => '/ops/metrics')->{body}
+        =~ /^eventsync_audit_heads_timestamp_seconds (\S+)/m ? $1 : undef;
+}
+
+sub overdue {
+    return $t->http(GET => '/ops/metrics')->{body}
+        =~ /^eventsync_audit_heads_overdue_seconds (\S+)/m ? $1 + 0 : undef;
 }
 
 # Starts a dispatcher that must end at once.
@@ -61,6 +65,7 @@ $t->run_dispatcher(@options);
 ok(wait_for(sub { -s "$dir/heads/now" }, 20), 'heads are signed at the start');
 is(($t->ctl(@verify, "--heads=$dir/heads/now"))[0], 0, 'they are those of the store');
 ok(wait_for(sub { metrics() }, 20), 'a metric says when');
+is(overdue(), 0, '... and that none are overdue');
 cmp_ok(abs(metrics() - time), '<', 60, '... the time');
 my ($logged) = $t->{dispatcher}->stderr =~ /audit heads: (\{.*\})/;
 is("$logged\n", $t->read_file('heads/now'), 'the log has them, too');
@@ -78,8 +83,26 @@ ok(!-e "$dir/heads/now.new", 'no other file is left');
 # A key that goes while the dispatcher runs stops the heads, not the deliveries.
 $t->run_dispatcher(@options);
 ok(wait_for(sub { $t->{dispatcher}->stderr =~ /audit heads: / }, 20), 'again');
-unlink "$dir/a.pem";
+rename "$dir/a.pem", "$dir/b.pem";
 is($t->stop_dispatcher, 0, 'without its key it ends well');
 $t->allow_errors(qr/cannot sign the heads/);
+
+# A dispatcher without the options takes the metrics away.  One that could never
+# sign is overdue at once, and signs when it can.
+$t->run_dispatcher;
+ok(wait_for(sub { !defined metrics() }, 20), 'without the options there is no metric');
+is($t->stop_dispatcher, 0, 'stop');
+$t->write_file('a.pem', $t->read_file('b.pem'));
+chmod 0600, "$dir/a.pem";
+mkdir "$dir/heads/now.new" or die;
+$t->run_dispatcher(@options);
+ok(wait_for(sub { $t->{dispatcher}->stderr =~ /cannot sign the heads.*every 10 s/ }, 20),
+    'something is in the way');
+ok(wait_for(sub { (overdue() // 0) > 300 }, 20), 'the heads are overdue');
+is(metrics() + 0, 0, '... because there never were any');
+rmdir "$dir/heads/now.new" or die;
+ok(wait_for(sub { $t->{dispatcher}->stderr =~ /signed again/ }, 30), 'they are signed again');
+ok(wait_for(sub { overdue() == 0 }, 20), '... and are not overdue');
+is($t->stop_dispatcher, 0, 'stop');
 
 done_testing();

@@ -108,7 +108,10 @@ sub scraped {
     $t->run_nginx;
     $t->ctl_ok('partner', 'create', 'ends', '--feeds=prices');
     $t->ctl_ok('key', 'create', 'ends', '--scopes=read', '--expires=2099-01-01T00:00:00Z');
-    $t->run_dispatcher("--ca-file=$dir/cert.pem");
+    mkdir "$dir/heads";
+    $t->secret_file(`openssl genpkey -algorithm ed25519 2>/dev/null`, 'audit.pem');
+    $t->run_dispatcher("--ca-file=$dir/cert.pem", "--audit-key=$dir/audit.pem",
+        "--audit-heads=$dir/heads/now");
     put($t, 'prices', 1);
     my $admin = $t->partner_key('ops', scopes => 'admin');
     my ($text, $each);
@@ -116,6 +119,7 @@ sub scraped {
         $text = $t->http(GET => '/v1/metrics', { authorization => "Bearer $admin" })->{body};
         return $text =~ /^eventsync_endpoint_certificate/m
             && $text =~ /^eventsync_dispatcher_heartbeat/m
+            && $text =~ /^eventsync_audit_heads/m
             && $text =~ /^eventsync_feed_last_event_age_seconds/m;
     }), 'a scrape');
 

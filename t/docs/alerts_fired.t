@@ -49,6 +49,7 @@ faults_of_clock();
 fault_of_proxy();
 faults_of_slow_disk();
 fault_of_packing();
+fault_of_heads();
 
 my %missing = map { $_->{alert} => 1 } alerts();
 delete @missing{ map({ $_->{name} } @cases), keys %never };
@@ -550,6 +551,27 @@ sub faults_of_clock {
     alert($s, 'EventsyncClockWrong', labels => { direction => 'ahead' }, check => qr/no/,
         with => \@both);
     alert($s, 'EventsyncClockUnsynchronized', check => qr/synchronized: no/, with => \@both);
+}
+
+# Something stands where the dispatcher writes the heads of the audit.
+sub fault_of_heads {
+    my $s = site('heads', prepare => sub {
+        my ($t) = @_;
+        my $dir = $t->testdir;
+        mkdir $_ or die "$_: $!" for grep { !-d } "$dir/etc", "$dir/audit",
+            "$dir/audit/heads.json.new";
+        system("openssl genpkey -algorithm ed25519 -out $dir/etc/audit.pem 2>/dev/null "
+            . "&& openssl pkey -in $dir/etc/audit.pem -pubout -out $dir/etc/audit.pub "
+            . "&& chmod 600 $dir/etc/audit.pem") == 0 or die;
+    }, opts => [ '--audit-key=%%TESTDIR%%/etc/audit.pem',
+        '--audit-heads=%%TESTDIR%%/audit/heads.json' ]);
+    my $dir = $s->{t}->testdir;
+    $s->{t}->allow_errors(qr/cannot sign the heads/);
+    alert($s, 'EventsyncAuditHeadsNotSigned', check => qr/cannot sign the heads/,
+        remedy => sub {
+            rmdir "$dir/audit/heads.json.new";
+            wait_for(sub { -s "$dir/audit/heads.json" }, 30);
+        });
 }
 
 # A disk that cannot sync what the dispatcher packs.

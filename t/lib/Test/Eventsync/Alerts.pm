@@ -127,6 +127,9 @@ sub alert_cases {
         [ series('eventsync_feed_fresh_total', %fresh, channel => 'poll', result => 'kept'),
             counter(1, 200) ] ],
 
+    [ 'EventsyncAuditHeadsNotSigned', 'for long', '15m', '40m', { %AT },
+        'Nobody signs the heads of the audit at a.',
+        [ series('eventsync_audit_heads_overdue_seconds'), gauge(0, 400, 20) ] ],
     [ 'EventsyncClockWrong', 'ahead', '5m', '40m', { %AT, direction => 'ahead' },
         "The clock of a differs from the store's time: it is 2m 0s ahead.",
         [ series('eventsync_clock_off_seconds', direction => 'ahead'), gauge(0, 120, 20) ],

@@ -79,6 +79,7 @@ sub replaced {
     $line =~ s/(?<![\w-])($any)(?![\w-])/$names{$1}/g if $any;
     $line =~ s{/etc/eventsync/}{$dir/etc/}g;
     $line =~ s{/var/log/nginx/}{$dir/}g;
+    $line =~ s{/var/lib/eventsync-audit\b}{$dir/audit}g;
     $line =~ s{/(?:run/eventsync-probe|var/lib/prometheus/node-exporter|var/backups)/}{$dir/}g;
     $line =~ s{http://localhost/v1/}{'http://127.0.0.1:' . $self->{t}->port(0) . '/v1/'}e;
     return $line;
