@@ -1,379 +1,104 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Memory-mapped hash tables, shared by all writers.
+ * A hash table, shared by all writers, that grows bucket by bucket (extendible
+ * hashing: R. Fagin et al., 1979).
  *
- * A power loss, a copy or a killed process can leave any file in any state, so
- * every file is checked before it is trusted, and made anew otherwise.
+ * File 0 has the buckets, each a page of slots.  File 1 has the directory: the
+ * first bits of a tag lead to the bucket.  A bucket that has become full is
+ * split into two, and the directory doubles when a bucket needs one bit more
+ * than it has.  So an event costs one page, in a log of any length.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <stdatomic.h>
+#include <string.h>
 
 #include "base/assert.h"
-#include "event/cursor.h"
-#include "base/reason.h"
-#include "base/file.h"
 #include "log/id_index.h"
+#include "log/id_index_impl.h"
 
-#define ES_ID_INDEX_MAGIC       UINT64_C(0x3273646973797365)    /* "esysids2" */
-#define ES_ID_INDEX_FIRST_BITS  16
-#define ES_ID_INDEX_GROWTH_BITS  2    /* each table has four times the slots */
-#define ES_ID_INDEX_RETRY     1024    /* inserts between two tries to make a
-                                         table */
-#define ES_ID_INDEX_SEQ_BITS    40
-#define ES_ID_INDEX_BOOT_LEN    40
-#define ES_ID_INDEX_BOOT_ID     "/proc/sys/kernel/random/boot_id"
+#define ES_ID_INDEX_FULL      434     /* a bucket with so many is split */
+#define ES_ID_INDEX_FIRST     16      /* buckets that are made at once */
+#define ES_ID_INDEX_DEPTH     10      /* bits of the first directory, a page */
+#define ES_ID_INDEX_DEEPER    6       /* bits of one bucket beyond those that
+                                         all of them need */
+#define ES_ID_INDEX_NONE      UINT32_MAX
+#define ES_ID_INDEX_GONE      1       /* a slot whose event was erased */
+#define ES_ID_INDEX_RETRY     1024    /* inserts between two tries to make
+                                         buckets */
 
-/* The control file: one page, mapped by every writer. */
 typedef struct {
-    uint64_t  magic;
-    uint64_t  identity;
-    char      boot[ES_ID_INDEX_BOOT_LEN];
-    uint64_t  published;       /* last log transaction that is wholly indexed */
-    uint64_t  generation;      /* changes when the tables are cleared */
-    uint32_t  ntables;
-    uint32_t  pad;
-    uint64_t  used;            /* slots in use in the last table */
-} es_id_index_control_t;
-
-ES_STORED_SIZE(es_id_index_control_t, 88);
-ES_STORED_AT(es_id_index_control_t, published, 56);
-
-struct es_id_index {
-    char                   *dir;
-    int                     fd;
-    es_id_index_control_t  *control;
-    uint64_t                generation;
-    bool                    stuck;
-    unsigned                mapped;
-    uint64_t               *tables[ES_ID_INDEX_TABLES_MAX];
-};
-
-static bool es_id_index_spoiled(es_rc_t rc);
-static es_rc_t es_id_index_map_control(es_id_index_t *ids);
-static es_rc_t es_id_index_map_table(es_id_index_t *ids, unsigned i,
-    bool create);
-static void es_id_index_unmap_tables(es_id_index_t *ids);
-static es_rc_t es_id_index_boot(char *boot);
+    uint32_t  bucket;
+    uint32_t  slot;
+    bool      full;            /* the bucket has no free slot */
+} es_id_index_at_t;
 
 
-static inline uint64_t
-es_id_index_capacity(unsigned table)
+/* 0 is the tag of a slot that is free or whose event was erased. */
+
+static inline uint32_t
+es_id_index_tag(uint64_t hash)
 {
-    return UINT64_C(1) << (ES_ID_INDEX_FIRST_BITS
-                           + ES_ID_INDEX_GROWTH_BITS * table);
+    return hash >> 32 != 0 ? (uint32_t) (hash >> 32) : 1;
 }
 
 
 static inline uint64_t
-es_id_index_slot(uint64_t hash, uint64_t sequence)
+es_id_index_slot(uint32_t tag, uint64_t sequence)
 {
-    return (hash >> ES_ID_INDEX_SEQ_BITS << ES_ID_INDEX_SEQ_BITS) | sequence;
+    return (uint64_t) tag << 32 | (uint32_t) sequence;
 }
 
 
-es_rc_t
-es_id_index_open(const char *store, const char *dir, uint64_t identity,
-    uint64_t published, es_id_index_t **out, bool *trusted)
+/* The tags of a bucket share their first bits, so the product is what spreads
+   them. */
+
+static inline uint32_t
+es_id_index_home(uint32_t tag)
 {
-    char            boot[ES_ID_INDEX_BOOT_LEN];
-    es_rc_t         rc;
-    es_id_index_t  *ids;
-
-    rc = es_id_index_boot(boot);
-
-    if (rc == ES_OK) {
-        rc = es_file_mkdir(dir, store);
-    }
-
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    ids = calloc(1, sizeof(es_id_index_t));
-    if (ids == NULL) {
-        return ES_NOMEM;
-    }
-
-    ids->fd = -1;
-    ids->dir = strdup(dir);
-    rc = ids->dir ? es_id_index_map_control(ids) : ES_NOMEM;
-    if (ids->control == NULL) {
-        es_id_index_close(ids);
-        return rc;
-    }
-
-    *trusted = ids->control->magic == ES_ID_INDEX_MAGIC
-               && ids->control->identity == identity
-               && memcmp(ids->control->boot, boot, sizeof(boot)) == 0
-               && ids->control->published >= published
-               && ids->control->ntables <= ES_ID_INDEX_TABLES_MAX;
-
-    if (*trusted) {
-        rc = es_id_index_refresh(ids);
-        *trusted = rc == ES_OK;
-
-        if (rc != ES_OK && !es_id_index_spoiled(rc)) {
-            es_id_index_close(ids);
-            return rc;
-        }
-    }
-
-    if (!*trusted) {
-        ids->control->magic = 0;
-        rc = es_id_index_clear(ids);
-        ids->control->identity = identity;
-        memcpy(ids->control->boot, boot, sizeof(boot));
-    }
-
-    if (rc != ES_OK) {
-        es_id_index_close(ids);
-        return rc;
-    }
-
-    *out = ids;
-    return ES_OK;
+    return ((tag * UINT32_C(0x9e3779b1)) >> 16) * ES_ID_INDEX_SLOTS >> 16;
 }
 
 
-/*
- * A missing, truncated or foreign table is made anew.  If this process lacks
- * memory or descriptors for a table, other processes can still use it.
- */
-
-static bool
-es_id_index_spoiled(es_rc_t rc)
+static inline uint32_t
+es_id_index_step(uint32_t slot)
 {
-    return rc == ES_CORRUPT
-           || (rc == ES_IO && (errno == ENOENT || errno == EACCES));
+    return slot + 1 == ES_ID_INDEX_SLOTS ? 0 : slot + 1;
 }
 
 
-static es_rc_t
-es_id_index_map_control(es_id_index_t *ids)
+static inline uint32_t
+es_id_index_place(uint32_t tag, uint32_t depth)
 {
-    int          err;
-    char         path[4096];
-    void        *control;
-    es_rc_t      rc;
-    struct stat  sb;
-
-    (void) snprintf(path, sizeof(path), "%s/control", ids->dir);
-
-    rc = es_file_open(path, O_RDWR | O_CREAT, 0, &ids->fd);
-    if (rc != ES_OK) {
-        return rc;
-    }
-
-    if (fstat(ids->fd, &sb) != 0) {
-        return es_refused(errno, "open", path);
-    }
-
-    if (sb.st_size < (off_t) sizeof(es_id_index_control_t)) {
-        err = posix_fallocate(ids->fd, 0, 4096);
-        if (err != 0) {
-            return es_refused(err, "write", path);
-        }
-    }
-
-    control = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ids->fd, 0);
-    if (control == MAP_FAILED) {
-        return es_refused(errno, "map", path);
-    }
-
-    ids->control = control;
-
-    return ES_OK;
-}
-
-
-/* A power loss empties the page cache, which has the unsynced slots.  Files
-   of another boot can therefore not be trusted. */
-
-static es_rc_t
-es_id_index_boot(char *boot)
-{
-    int      fd;
-    ssize_t  n;
-
-    memset(boot, 0, ES_ID_INDEX_BOOT_LEN);
-
-    fd = open(ES_ID_INDEX_BOOT_ID, O_RDONLY | O_CLOEXEC);
-    if (fd == -1) {
-        return es_refused(errno, "open", ES_ID_INDEX_BOOT_ID);
-    }
-
-    n = read(fd, boot, ES_ID_INDEX_BOOT_LEN - 1);
-
-    if (n <= 0) {
-        (void) es_refused(n == 0 ? EIO : errno, "read", ES_ID_INDEX_BOOT_ID);
-    }
-
-    (void) close(fd);
-
-    return n > 0 ? ES_OK : ES_IO;
+    return (uint32_t) ((uint64_t) tag >> (32 - depth));
 }
 
 
 void
-es_id_index_close(es_id_index_t *ids)
-{
-    if (ids == NULL) {
-        return;
-    }
-
-    es_id_index_unmap_tables(ids);
-
-    if (ids->control != NULL) {
-        (void) munmap(ids->control, 4096);
-    }
-
-    if (ids->fd != -1) {
-        (void) close(ids->fd);
-    }
-
-    free(ids->dir);
-    free(ids);
-}
-
-
-static void
-es_id_index_unmap_tables(es_id_index_t *ids)
-{
-    while (ids->mapped > 0) {
-        ids->mapped--;
-        (void) munmap(ids->tables[ids->mapped],
-                      es_id_index_capacity(ids->mapped) * sizeof(uint64_t));
-    }
-}
-
-
-es_rc_t
-es_id_index_refresh(es_id_index_t *ids)
-{
-    es_rc_t  rc;
-
-    if (ids->control->magic != ES_ID_INDEX_MAGIC) {
-        return ES_CORRUPT;
-    }
-
-    if (ids->generation != ids->control->generation) {
-        es_id_index_unmap_tables(ids);
-        ids->generation = ids->control->generation;
-    }
-
-    while (ids->mapped < ids->control->ntables) {
-        rc = es_id_index_map_table(ids, ids->mapped, false);
-        if (rc != ES_OK) {
-            return rc;
-        }
-
-        ids->stuck = false;
-    }
-
-    return ES_OK;
-}
-
-
-es_rc_t
-es_id_index_clear(es_id_index_t *ids)
-{
-    char      path[4096];
-    unsigned  i;
-
-    es_id_index_unmap_tables(ids);
-
-    for (i = 0; i < ES_ID_INDEX_TABLES_MAX; i++) {
-        (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
-
-        if (unlink(path) != 0 && errno != ENOENT) {
-            return es_refused(errno, "remove", path);
-        }
-    }
-
-    ids->control->ntables = 0;
-    ids->control->used = 0;
-    ids->control->published = 0;
-    ids->generation = ++ids->control->generation;
-
-    return ES_OK;
-}
-
-
-static es_rc_t
-es_id_index_map_table(es_id_index_t *ids, unsigned i, bool create)
-{
-    int          fd, err;
-    char         path[4096];
-    void        *p;
-    size_t       size;
-    es_rc_t      rc;
-    struct stat  sb;
-
-    size = es_id_index_capacity(i) * sizeof(uint64_t);
-    (void) snprintf(path, sizeof(path), "%s/%u", ids->dir, i);
-
-    rc = es_file_open(path, O_RDWR | (create ? O_CREAT | O_TRUNC : 0), 0, &fd);
-    if (rc != ES_OK) {
-        return rc == ES_NOT_FOUND ? es_refused(ENOENT, "open", path) : rc;
-    }
-
-    /*
-     * Allocates the blocks, because a write into a hole of a full disk would
-     * raise SIGBUS later.  A table that exists may be a copy with holes.
-     */
-
-    if (create) {
-        err = posix_fallocate(fd, 0, (off_t) size);
-        if (err != 0) {
-            rc = es_refused(err, "write", path);
-        }
-
-    } else if (fstat(fd, &sb) != 0 || sb.st_size != (off_t) size) {
-        rc = ES_CORRUPT;
-
-    } else if (fallocate(fd, 0, 0, (off_t) size) == -1 && errno == ENOSPC) {
-        rc = ES_FULL;
-    }
-
-    if (rc == ES_OK) {
-        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (p == MAP_FAILED) {
-            rc = es_refused(errno, "map", path);
-        } else {
-            ids->tables[i] = p;
-            ids->mapped = i + 1;
-        }
-    }
-
-    err = errno;
-    (void) close(fd);
-
-    if (create && rc != ES_OK) {
-        (void) unlink(path);
-    }
-
-    errno = err;
-
-    return rc;
-}
-
-
-void
-es_id_index_find(const es_id_index_t *ids, uint64_t hash,
+es_id_index_find(const es_id_index_t *ids, uint64_t hash, uint64_t last,
     es_id_index_iter_t *iter)
 {
-    iter->hash = hash;
-    iter->table = (int) ids->mapped - 1;
-    iter->slot = iter->table >= 0
-                 ? hash & (es_id_index_capacity((unsigned) iter->table) - 1)
-                 : 0;
+    iter->tag = es_id_index_tag(hash);
+    iter->last = last;
+    iter->sequence = 0;
+    iter->steps = 0;
+    iter->slot = es_id_index_home(iter->tag);
+    iter->bucket = ids->control->nbuckets > 0
+                   ? ids->directory[es_id_index_place(iter->tag, ids->depth)]
+                   : ES_ID_INDEX_NONE;
+}
+
+
+/* The greatest sequence up to `last` that ends as the slot says.  0: none. */
+
+static inline uint64_t
+es_id_index_sequence(uint64_t slot, uint64_t last)
+{
+    uint32_t  behind;
+
+    behind = (uint32_t) last - (uint32_t) slot;
+
+    return last > behind ? last - behind : 0;
 }
 
 
@@ -381,34 +106,45 @@ bool
 es_id_index_next(const es_id_index_t *ids, es_id_index_iter_t *iter,
     uint64_t *sequence)
 {
-    uint64_t         mask, slot;
-    const uint64_t  *table;
+    uint64_t               slot;
+    const es_id_bucket_t  *bucket;
 
-    while (iter->table >= 0) {
-        table = ids->tables[iter->table];
-        mask = es_id_index_capacity((unsigned) iter->table) - 1;
+    if (iter->sequence > UINT32_MAX) {
 
-        for ( ;; ) {
-            slot = table[iter->slot];
+        /* an event of four thousand million before has the same slot */
+
+        iter->sequence -= UINT64_C(1) << 32;
+        *sequence = iter->sequence;
+
+        if (iter->sequence != 0) {
+            return true;
+        }
+    }
+
+    while (iter->bucket != ES_ID_INDEX_NONE) {
+        bucket = &ids->buckets[iter->bucket];
+
+        while (iter->steps++ < ES_ID_INDEX_SLOTS) {
+            slot = bucket->slots[iter->slot];
             if (slot == 0) {
                 break;
             }
 
-            iter->slot = (iter->slot + 1) & mask;
+            iter->slot = es_id_index_step(iter->slot);
 
-            if (slot >> ES_ID_INDEX_SEQ_BITS
-                == iter->hash >> ES_ID_INDEX_SEQ_BITS)
-            {
-                *sequence = slot & ES_SEQUENCE_MAX;
-                return true;
+            if (slot >> 32 == iter->tag) {
+                iter->sequence = es_id_index_sequence(slot, iter->last);
+
+                if (iter->sequence != 0) {
+                    *sequence = iter->sequence;
+                    return true;
+                }
             }
         }
 
-        iter->table--;
-        if (iter->table >= 0) {
-            iter->slot = iter->hash
-                         & (es_id_index_capacity((unsigned) iter->table) - 1);
-        }
+        iter->bucket = bucket->next != 0 ? bucket->next : ES_ID_INDEX_NONE;
+        iter->slot = es_id_index_home(iter->tag);
+        iter->steps = 0;
     }
 
     return false;
@@ -418,46 +154,290 @@ es_id_index_next(const es_id_index_t *ids, es_id_index_iter_t *iter,
 void
 es_id_index_prefetch(const es_id_index_t *ids, uint64_t hash)
 {
-    unsigned  i;
+    uint32_t               tag;
+    const es_id_bucket_t  *bucket;
 
-    for (i = 0; i < ids->mapped; i++) {
-        __builtin_prefetch(&ids->tables[i]
-                               [hash & (es_id_index_capacity(i) - 1)]);
+    if (ids->control->nbuckets > 0) {
+        tag = es_id_index_tag(hash);
+        bucket = &ids->buckets[ids->directory[es_id_index_place(tag,
+                                                                ids->depth)]];
+
+        __builtin_prefetch(bucket);
+        __builtin_prefetch(&bucket->slots[es_id_index_home(tag)]);
     }
 }
 
 
-/* Adds a table.  While one slot in eight of the last table is free, a full
-   disk is asked again only now and then. */
+/* Between both calls the files are of no use to another process if this one is
+   killed. */
+
+static void
+es_id_index_busy(es_id_index_t *ids, uint32_t busy)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    ids->control->busy = busy;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+
+/* Makes room for more buckets, a sixteenth of those that there are.  A full
+   disk is asked again only now and then, unless `needed`. */
 
 static es_rc_t
-es_id_index_grow(es_id_index_t *ids, uint64_t capacity)
+es_id_index_grow(es_id_index_t *ids, bool needed)
 {
     es_rc_t   rc;
-    uint64_t  used;
+    uint32_t  room;
 
-    used = ids->control->used;
-
-    if (ids->stuck
-        && used < capacity - capacity / 8
-        && used % ES_ID_INDEX_RETRY != 0)
+    if (ids->stuck && !needed
+        && ids->control->used % ES_ID_INDEX_RETRY != 0)
     {
-        return ES_OK;
-    }
-
-    if (ids->mapped == ES_ID_INDEX_TABLES_MAX) {
         return ES_FULL;
     }
 
-    rc = es_id_index_map_table(ids, ids->mapped, true);
+    room = ids->room + (ids->room / 16 > ES_ID_INDEX_FIRST
+                        ? ids->room / 16 : ES_ID_INDEX_FIRST);
+
+    rc = es_id_index_map_buckets(ids, room, true);
     ids->stuck = rc == ES_FULL;
 
-    if (rc != ES_OK) {
-        return ids->stuck && used < capacity - capacity / 8 ? ES_OK : rc;
+    if (rc == ES_OK) {
+        ids->control->room = room;
     }
 
-    ids->control->used = 0;
-    ids->control->ntables = ids->mapped;
+    return rc;
+}
+
+
+/* The caller has made room. */
+
+static uint32_t
+es_id_index_take(es_id_index_t *ids, uint8_t depth)
+{
+    es_id_bucket_t  *bucket;
+
+    ES_ASSERT(ids->control->nbuckets < ids->room);
+
+    bucket = &ids->buckets[ids->control->nbuckets];
+    memset(bucket, 0, sizeof(*bucket));
+    bucket->depth = depth;
+
+    return ids->control->nbuckets++;
+}
+
+
+/* Makes the first bucket.  The files are those of a cleared index, or those
+   that an emptied one has kept. */
+
+static es_rc_t
+es_id_index_begin(es_id_index_t *ids)
+{
+    es_rc_t   rc;
+    uint32_t  i, first;
+
+    rc = ES_OK;
+
+    if (ids->directory == NULL) {
+        rc = es_id_index_map_directory(ids, ES_ID_INDEX_DEPTH, true);
+        ids->stuck = rc == ES_FULL;
+        ids->control->depth = ids->depth;
+    }
+
+    if (rc == ES_OK && ids->room == 0) {
+        rc = es_id_index_grow(ids, true);
+    }
+
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    first = es_id_index_take(ids, 0);
+
+    for (i = 0; i < UINT32_C(1) << ids->depth; i++) {
+        ids->directory[i] = first;
+    }
+
+    return ES_OK;
+}
+
+
+/* Doubles the directory, from its end on. */
+
+static es_rc_t
+es_id_index_double(es_id_index_t *ids)
+{
+    es_rc_t   rc;
+    uint32_t  i;
+
+    rc = es_id_index_map_directory(ids, ids->depth + 1, true);
+    if (rc != ES_OK) {
+        ids->stuck = rc == ES_FULL;
+        return rc;
+    }
+
+    es_id_index_busy(ids, 1);
+
+    for (i = UINT32_C(1) << ids->depth; i-- > 0; /* void */ ) {
+        ids->directory[i] = ids->directory[i / 2];
+    }
+
+    ids->control->depth = ids->depth;
+
+    es_id_index_busy(ids, 0);
+
+    return ES_OK;
+}
+
+
+static void
+es_id_index_put(es_id_bucket_t *bucket, uint64_t slot)
+{
+    uint32_t  i;
+
+    for (i = es_id_index_home((uint32_t) (slot >> 32)); bucket->slots[i] != 0;
+         i = es_id_index_step(i)) { /* void */ }
+
+    bucket->slots[i] = slot;
+    bucket->count++;
+}
+
+
+/* Moves the slots of a bucket whose next bit is set to a new one. */
+
+static void
+es_id_index_split(es_id_index_t *ids, uint32_t tag)
+{
+    uint8_t          depth;
+    uint32_t         i, n, from, to, first;
+    uint64_t         slot;
+    es_id_bucket_t   old, *bucket;
+
+    es_id_index_busy(ids, 1);
+
+    from = ids->directory[es_id_index_place(tag, ids->depth)];
+    bucket = &ids->buckets[from];
+    old = *bucket;
+    depth = (uint8_t) (old.depth + 1);
+    to = es_id_index_take(ids, depth);
+
+    memset(bucket, 0, sizeof(*bucket));
+    bucket->depth = depth;
+
+    for (i = 0; i < ES_ID_INDEX_SLOTS; i++) {
+        slot = old.slots[i];
+
+        if (slot >> 32 != 0) {
+            n = es_id_index_place((uint32_t) (slot >> 32), depth) & 1;
+            es_id_index_put(&ids->buckets[n ? to : from], slot);
+        }
+    }
+
+    n = UINT32_C(1) << (ids->depth - depth);
+    first = (es_id_index_place(tag, depth) | 1) << (ids->depth - depth);
+
+    for (i = first; i < first + n; i++) {
+        ids->directory[i] = to;
+    }
+
+    es_id_index_busy(ids, 0);
+}
+
+
+/* True if the index has the slot, and finds its place.  Else it finds the free
+   slot for it, in the last bucket of its tag, unless that one is full. */
+
+static bool
+es_id_index_has(const es_id_index_t *ids, uint64_t slot, es_id_index_at_t *at)
+{
+    uint32_t               tag, n, next;
+    const es_id_bucket_t  *bucket;
+
+    tag = (uint32_t) (slot >> 32);
+    next = ids->directory[es_id_index_place(tag, ids->depth)];
+
+    do {
+        at->bucket = next;
+        at->slot = es_id_index_home(tag);
+        bucket = &ids->buckets[next];
+
+        for (n = 0; n < ES_ID_INDEX_SLOTS && bucket->slots[at->slot] != 0;
+             n++)
+        {
+            if (bucket->slots[at->slot] == slot) {
+                return true;
+            }
+
+            at->slot = es_id_index_step(at->slot);
+        }
+
+        next = bucket->next;
+
+    } while (next != 0);
+
+    at->full = n == ES_ID_INDEX_SLOTS;
+
+    return false;
+}
+
+
+/* Bits that no bucket may exceed: one id that is published again and again,
+   and deleted each time, has slots that no bit tells apart. */
+
+static uint32_t
+es_id_index_deepest(const es_id_index_t *ids)
+{
+    uint32_t  n, depth;
+
+    depth = ES_ID_INDEX_DEEPER;
+
+    for (n = ids->control->nbuckets; n > 1; n /= 2) {
+        depth++;
+    }
+
+    return depth < ES_ID_INDEX_DEPTH_MAX ? depth : ES_ID_INDEX_DEPTH_MAX;
+}
+
+
+/* A bucket that was added to another one is never split. */
+
+static bool
+es_id_index_splits(const es_id_index_t *ids, uint32_t tag, uint32_t bucket)
+{
+    return ids->directory[es_id_index_place(tag, ids->depth)] == bucket
+           && ids->buckets[bucket].depth < es_id_index_deepest(ids);
+}
+
+
+/* Splits the full bucket of a tag, or adds another one to it. */
+
+static es_rc_t
+es_id_index_widen(es_id_index_t *ids, uint32_t tag, const es_id_index_at_t *at)
+{
+    es_rc_t   rc;
+    uint32_t  added;
+
+    if (ids->control->nbuckets == ids->room) {
+        rc = es_id_index_grow(ids, at->full);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    if (!es_id_index_splits(ids, tag, at->bucket)) {
+        added = es_id_index_take(ids, 0);
+        ids->buckets[at->bucket].next = added;
+
+        return ES_OK;
+    }
+
+    if (ids->buckets[at->bucket].depth == ids->depth) {
+        rc = es_id_index_double(ids);
+        if (rc != ES_OK) {
+            return rc;
+        }
+    }
+
+    es_id_index_split(ids, tag);
 
     return ES_OK;
 }
@@ -466,32 +446,50 @@ es_id_index_grow(es_id_index_t *ids, uint64_t capacity)
 es_rc_t
 es_id_index_insert(es_id_index_t *ids, uint64_t hash, uint64_t sequence)
 {
-    es_rc_t    rc;
-    uint64_t   capacity, i, *table;
+    es_rc_t           rc;
+    uint32_t          tag;
+    uint64_t          slot;
+    es_id_bucket_t   *bucket;
+    es_id_index_at_t  at;
 
-    capacity = ids->mapped ? es_id_index_capacity(ids->mapped - 1) : 0;
+    tag = es_id_index_tag(hash);
+    slot = es_id_index_slot(tag, sequence);
 
-    /* At most half full: a look-up without a hit reads two or three slots. */
-
-    if (ids->control->used >= capacity / 2) {
-        rc = es_id_index_grow(ids, capacity);
+    if (ids->control->nbuckets == 0) {
+        rc = es_id_index_begin(ids);
         if (rc != ES_OK) {
             return rc;
         }
-
-        capacity = es_id_index_capacity(ids->mapped - 1);
     }
 
-    table = ids->tables[ids->mapped - 1];
-
-    for (i = hash & (capacity - 1); table[i] != 0; i = (i + 1) & (capacity - 1))
-    {
-        if (table[i] == es_id_index_slot(hash, sequence)) {
+    for ( ;; ) {
+        if (es_id_index_has(ids, slot, &at)) {
             return ES_OK;
+        }
+
+        bucket = &ids->buckets[at.bucket];
+
+        if (!at.full
+            && (bucket->count < ES_ID_INDEX_FULL
+                || !es_id_index_splits(ids, tag, at.bucket)))
+        {
+            break;
+        }
+
+        rc = es_id_index_widen(ids, tag, &at);
+
+        if (rc != ES_OK) {
+            if (at.full || rc != ES_FULL) {
+                return rc;
+            }
+
+            bucket = &ids->buckets[at.bucket];
+            break;
         }
     }
 
-    table[i] = es_id_index_slot(hash, sequence);
+    bucket->slots[at.slot] = slot;
+    bucket->count++;
     ids->control->used++;
 
     return ES_OK;
@@ -501,33 +499,14 @@ es_id_index_insert(es_id_index_t *ids, uint64_t hash, uint64_t sequence)
 void
 es_id_index_forget(es_id_index_t *ids, uint64_t hash, uint64_t sequence)
 {
-    unsigned  i;
-    uint64_t  mask, slot, *table;
+    uint64_t          slot;
+    es_id_index_at_t  at;
 
-    for (i = 0; i < ids->mapped; i++) {
-        table = ids->tables[i];
-        mask = es_id_index_capacity(i) - 1;
+    slot = es_id_index_slot(es_id_index_tag(hash), sequence);
 
-        for (slot = hash & mask; table[slot] != 0; slot = (slot + 1) & mask) {
-            if (table[slot] == es_id_index_slot(hash, sequence)) {
-                table[slot] = es_id_index_slot(0, sequence);
-            }
-        }
+    while (ids->control->nbuckets > 0 && es_id_index_has(ids, slot, &at)) {
+        ids->buckets[at.bucket].slots[at.slot] = ES_ID_INDEX_GONE;
     }
-}
-
-
-void
-es_id_index_mark(es_id_index_t *ids, uint64_t published)
-{
-    ids->control->published = published;
-}
-
-
-void
-es_id_index_trust(es_id_index_t *ids)
-{
-    ids->control->magic = ES_ID_INDEX_MAGIC;
 }
 
 
@@ -535,23 +514,6 @@ bool
 es_id_index_stuck(const es_id_index_t *ids, uint64_t n)
 {
     return ids->stuck
-           && ids->mapped > 0
-           && n < es_id_index_capacity(ids->mapped - 1) / 2;
-}
-
-
-void
-es_id_index_empty(es_id_index_t *ids)
-{
-    unsigned  i;
-
-    ids->control->magic = 0;
-    ids->stuck = false;
-
-    for (i = 0; i < ids->mapped; i++) {
-        memset(ids->tables[i], 0, es_id_index_capacity(i) * sizeof(uint64_t));
-    }
-
-    ids->control->used = 0;
-    ids->control->published = 0;
+           && ids->room > 0
+           && n < (uint64_t) ids->room * ES_ID_INDEX_SLOTS / 3;
 }

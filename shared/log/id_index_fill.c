@@ -76,8 +76,7 @@ es_id_index_kept(es_store_t *store, MDB_txn *txn, uint64_t *kept)
 
 /*
  * Slots of deleted events are never freed.  If the disk has no room for
- * another table, the remaining events are entered into the existing tables
- * anew.
+ * more buckets, the remaining events are entered into the existing ones anew.
  */
 
 static es_rc_t
@@ -220,7 +219,7 @@ es_id_index_check(es_store_t *store, uint64_t hash, uint64_t sequence)
     uint64_t            found;
     es_id_index_iter_t  iter;
 
-    es_id_index_find(store->ids, hash, &iter);
+    es_id_index_find(store->ids, hash, sequence, &iter);
 
     while (es_id_index_next(store->ids, &iter, &found)) {
         if (found == sequence) {

@@ -590,7 +590,8 @@ es_commit_find(es_commit_t *c, es_append_t *append, const es_draft_t *draft,
     es_id_index_iter_t  iter;
     const es_draft_t   *other;
 
-    es_id_index_find(c->store->ids, hash, &iter);
+    es_id_index_find(c->store->ids, hash, append->first + append->n - 1,
+                     &iter);
 
     while (es_id_index_next(c->store->ids, &iter, sequence)) {
         if (*sequence < append->feed.oldest) {

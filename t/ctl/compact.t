@@ -190,7 +190,7 @@ is(left('new'), '', 'and nothing is left');
 SKIP: {
     skip 'needs root, to mount a small disk', 4 if $>;
     my $disk = "$dir/disk";
-    $t->small_disk($disk, '1m') or skip 'cannot mount', 4;
+    $t->small_disk($disk, '256k') or skip 'cannot mount', 4;
     fails('(?:cannot (?:write|sync) "[^"]*data.mdb": No space left on device'
         . '|cannot verify: store full: \w+/ has no room on its disk)', 'a full disk', 'compact', "$disk/c");
     is(join(q{ }, glob "$disk/*"), '', 'and nothing there');

@@ -266,6 +266,7 @@ my @writers = (
     ['ids', undef, undef, \@publishers],
     ['ids/control', \@publishers, \@publishers],
     ['ids/0', \@publishers, \@publishers],
+    ['ids/1', \@publishers, \@publishers],
     ['registry', undef, undef, [qw(manager operator)]],
     ['registry/data.mdb', [qw(manager operator)], \@roles],
     ['registry/lock.mdb', \@roles, \@roles],
@@ -306,7 +307,7 @@ is_deeply([grep { !$tried{$_} } @paths], [], 'no file is left out');
 # files that come later
 
 unlink map { $t->store . "/$_" } qw(log/lock.mdb registry/lock.mdb
-    checkpoints/lock.mdb delivery/lock.mdb delivery/owner bell used ids/0
+    checkpoints/lock.mdb delivery/lock.mdb delivery/owner bell used ids/0 ids/1
     ids/control pages/data.mdb pages/lock.mdb encrypted/data.mdb encrypted/lock.mdb);
 rmdir $t->store . "/$_" for qw(ids pages encrypted);
 my ($rc, undef, $err) = ctl_as($t, 'poller', {}, 'feed', 'list');
