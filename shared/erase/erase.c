@@ -20,6 +20,7 @@
 #include "log/feed_record.h"
 #include "log/store_clock.h"
 #include "log/subject.h"
+#include "log/tombstone.h"
 #include "log/unpacked.h"
 #include "store/env.h"
 #include "store/duty.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Erased events in the log: the tombstone that stands for an event, and what
- * the database `meta` says of erasures.
+ * What the database `meta` of the log says of erasures.  tombstone.h writes what
+ * stands for an erased event.
  *
  *     "erasures"                        es_erasures_t: how many events were
  *                                       erased, and under which keys
@@ -104,18 +104,6 @@ es_rc_t es_erased_has(es_store_t *store, MDB_txn *txn, uint32_t feed,
 es_rc_t es_erased_find(es_store_t *store, MDB_txn *txn,
     const es_erasures_t *erasures, uint32_t feed, es_str_t ident,
     uint64_t *sequence);
-
-/*
- * Makes the record of a chunk in which the events of `which` are tombstones.
- * A tombstone has the event's type, time, sequence, cursor and prevcursor, an
- * id and a source of its own, and the extensions "erased" and "digest".  Events that are
- * erased already stay.  `unlinked`: those events are in no subject's chain any
- * more, so their entries say nothing of it.  `out` is replaced.  ES_CORRUPT,
- * ES_NOMEM.
- */
-es_rc_t es_erased_chunk(const es_feed_t *feed, const es_chunk_t *chunk,
-    const bool which[ES_CHUNK_COUNT], const bool unlinked[ES_CHUNK_COUNT],
-    es_buf_t *out);
 
 static inline bool
 es_entry_erased(const es_entry_t *entry)
