@@ -17,6 +17,7 @@
 #include "delivery/certificates.h"
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
+#include "delivery/erased_answers.h"
 #include "delivery/figures.h"
 #include "delivery/outbox.h"
 #include "delivery/verification.h"
@@ -649,6 +650,7 @@ es_changeset_run(MDB_txn *txn, void *ctx)
 {
     size_t                        at;
     MDB_val                       key, value;
+    int64_t                       erased_ms;
     es_rc_t                       rc;
     es_change_t                   change;
     const es_buf_t               *buf;
@@ -656,6 +658,8 @@ es_changeset_run(MDB_txn *txn, void *ctx)
 
     commit = ctx;
     buf = &commit->changes->buf;
+
+    erased_ms = es_answers_erased(commit->store);
 
     for (at = 0; at < buf->len; /* void */ ) {
         memcpy(&change, buf->data + at, sizeof(change));
@@ -668,6 +672,12 @@ es_changeset_run(MDB_txn *txn, void *ctx)
         value.mv_data = buf->data + at;
         value.mv_size = change.value_len;
         at += change.value_len;
+
+        if (erased_ms != 0 && change.op == ES_CHANGE_PUT
+            && change.db == ES_DELIVERY_ATTEMPTS)
+        {
+            es_answer_forget(commit->store, erased_ms, &key, &value);
+        }
 
         rc = es_commit_change(commit->store, txn, &change, &key, &value);
         if (rc != ES_OK) {

@@ -9,6 +9,7 @@
 #include "delivery/delivery.h"
 #include "delivery/delivery_keys.h"
 #include "delivery/erased_answers.h"
+#include "log/chunk.h"
 #include "log/erased.h"
 #include "store/env.h"
 #include "store/scrub.h"
@@ -21,6 +22,8 @@
 #define ES_ANSWERS_BATCH  1000     /* an attempt may be of so many events; its
                                       sequence is that of the first */
 #define ES_ANSWERS_WAIT_MS  5000
+#define ES_ANSWERS_LATE_MS  3600000    /* an attempt may have an event that was
+                                          read so long before */
 
 typedef struct {
     uint32_t  feed;
@@ -249,4 +252,94 @@ es_delivery_erase(es_store_t *store, uint64_t *erased)
     free(a.erased);
 
     return rc;
+}
+
+
+static es_rc_t
+es_answers_time(void *ctx, uint64_t number, const es_erasure_t *erasure)
+{
+    (void) number;
+    *(int64_t *) ctx = erasure->time_ms;
+
+    return ES_OK;
+}
+
+
+int64_t
+es_answers_erased(es_store_t *store)
+{
+    es_rc_t    rc;
+    int64_t    time_ms;
+    uint64_t   count;
+    es_txn_t  *txn;
+
+    time_ms = 0;
+
+    rc = es_txn_begin(store, &txn);
+
+    if (rc == ES_OK) {
+        rc = es_erasures_count(txn, &count);
+
+        if (rc == ES_OK && count > 0) {
+            rc = es_erasures_each(store, txn->mdb, count - 1, es_answers_time,
+                                  &time_ms);
+        }
+
+        es_txn_end(txn);
+    }
+
+    return rc == ES_OK ? time_ms : INT64_MAX;
+}
+
+
+/* True if one of the events was erased, or if that cannot be read. */
+
+static bool
+es_answers_gone(es_store_t *store, uint32_t feed, uint64_t sequence,
+    uint64_t last)
+{
+    bool        gone;
+    es_rc_t     rc;
+    uint32_t    i;
+    es_txn_t   *txn;
+    es_chunk_t  chunk;
+
+    rc = es_txn_begin(store, &txn);
+    if (rc != ES_OK) {
+        return true;
+    }
+
+    for (gone = false; rc == ES_OK && !gone && sequence < last; ) {
+        rc = es_chunk_seek(txn->events, feed, sequence, false, &chunk);
+
+        for (i = 0; rc == ES_OK && i < chunk.head->count; i++) {
+            gone |= chunk.head->first + i >= sequence
+                    && chunk.head->first + i < last
+                    && es_entry_erased(&chunk.entries[i]);
+        }
+
+        sequence = rc == ES_OK ? chunk.last + 1 : last;
+    }
+
+    es_txn_end(txn);
+
+    return gone || (rc != ES_OK && rc != ES_NOT_FOUND);
+}
+
+
+void
+es_answer_forget(es_store_t *store, int64_t erased_ms, const MDB_val *key,
+    MDB_val *value)
+{
+    uint64_t  sequence;
+
+    sequence = es_key64_get(key, 16);
+
+    if (value->mv_size > sizeof(es_attempt_value_t)
+        && (int64_t) es_key64_get(key, 4) - ES_ANSWERS_LATE_MS <= erased_ms
+        && es_answers_gone(store, es_key32_get(key, 12), sequence,
+                           sequence + ES_ANSWERS_BATCH))
+    {
+        value->mv_size = sizeof(es_attempt_value_t);
+    }
 }

@@ -105,9 +105,16 @@ isnt(scalar @{ found("$dir/e") }, 0, 'with "none" the events are back');
 ###############################################################################
 # answers of receivers
 
-my $recv = $t->receiver(sub { { status => 500, body => 'CANARYECHO' } });
+my $recv = $t->receiver(sub {
+    my ($request) = @_;
+    if ($request->{body} =~ /CANARYID51/) {        # answers after the erasure
+        wait_for(sub { -e "$dir/erased" }, 30);
+    }
+    return { status => 500, body => 'CANARYECHO' };
+});
 $t->partner('acme', feeds => 'orders');
-$t->endpoint('acme', url => $recv->url, feeds => 'orders', start => 'latest');
+$t->endpoint('acme', url => $recv->url, feeds => 'orders', start => 'latest',
+    ordering => 'none');
 $t->run_dispatcher('--key-file', $keys);
 publish($t->store, canary(50, 'ECHO'));
 ok($recv->wait_for(1, 20), 'the event is sent');
@@ -117,6 +124,18 @@ erase('--subject=ECHO', '--expect=1');
 ok(wait_for(sub { !@{ found($t->store . '/delivery', 'CANARYECHO') } }, 30),
     'and taken when the event is erased');
 is_deeply(found($t->store), [], 'no byte is left');
+
+my $took = sub { scalar(() = $t->{dispatcher}->stderr =~ /took the answers/g) };
+publish($t->store, canary(51, 'LATE'));
+ok(wait_for(sub { grep { $_->{body} =~ /CANARYID51/ } $recv->requests }, 20),
+    'an event is sent');
+erase('--subject=LATE', '--expect=1');
+ok(wait_for(sub { $took->() == 2 }, 30), 'and erased before the answer');
+$t->write_file('erased', '');
+ok(wait_for(sub { my %of = map { $_ => 1 }
+    $t->ctl_ok('endpoint', 'attempts') =~ /sequence=(\d+)/g; keys %of == 2 }, 20),
+    'which comes then');
+is_deeply(found($t->store), [], 'and is not kept');
 $t->stop_dispatcher;
 
 ###############################################################################
