@@ -109,7 +109,7 @@ sub scraped {
     $t->ctl_ok('partner', 'create', 'ends', '--feeds=prices');
     $t->ctl_ok('key', 'create', 'ends', '--scopes=read', '--expires=2099-01-01T00:00:00Z');
     mkdir "$dir/heads";
-    $t->secret_file(`openssl genpkey -algorithm ed25519 2>/dev/null`, 'audit.pem');
+    $t->secret_file(join('', `openssl genpkey -algorithm ed25519 2>/dev/null`), 'audit.pem');
     $t->run_dispatcher("--ca-file=$dir/cert.pem", "--audit-key=$dir/audit.pem",
         "--audit-heads=$dir/heads/now");
     put($t, 'prices', 1);
