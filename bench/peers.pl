@@ -1,159 +1,179 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
-# What the same events take in JetStream's file store and in Redis Streams, for
-# bench/run packed.  Both peers are spoken to by their own protocols.
+# Benchmarks of bench/run beside what teams use instead.
 
 use warnings;
 use strict;
 
-use IO::Socket::INET;
-use JSON::PP;
+use Time::HiRes qw(sleep time);
 
-our ($t, $build, %opt);
+use Test::Eventsync qw(wait_for);
 
-use constant PEER_EVENTS => 100_000;    # JetStream compresses blocks of 8 MB
-use constant PEER_WINDOW => 1000;       # sent before an answer is read
+our ($t, $build, $rounds, $seconds, %opt);
 
-# Prints bytes on disk to bytes of text for each peer that is installed.
-sub peer_sizes {
-    my ($side) = @_;
-    my %peer = ('nats-server' => \&jetstream_size,
-        'redis-server' => \&redis_size);
-    my $n = $side->{events} < PEER_EVENTS ? $side->{events} : PEER_EVENTS;
+# The peers, which npm installs into the test's directory.
+my %PACKAGES = (
+    'push-peer' => [qw(bullmq@5.81.5 undici@6.29.1 standardwebhooks@1.0.0)],
+    'pull-peer' => [qw(@durable-streams/server@0.3.7)],
+);
 
-    for my $name (sort keys %peer) {
-        if (!grep { -x "$_/$name" } split /:/, $ENV{PATH}) {
-            print "  $name: skipped, it is not installed\n";
-            next;
-        }
-        my ($text, @lines) = (0);
-        open my $fh, '-|', "$build/eventsyncctl", '--store',
-            $side->{t}->store, 'tail', 'bench' or die "eventsyncctl: $!\n";
-        while (@lines < $n && defined(my $line = <$fh>)) {
-            chomp $line;
-            $text += length $line;
-            push @lines, $line;
-        }
-        close $fh;
-        die "too few events\n" if @lines < $n;
-        $peer{$name}->(\@lines, $text);
+# From publish to delivered, signed and recorded, beside BullMQ on Redis: events
+# per second until the last one of them is done.  BullMQ gets a fifth of the
+# events, because each takes about ten times as long.
+sub push_peer {
+    my $total = $opt{events} || ($opt{quick} ? 5000 : 50_000);
+    my $dir = peer_packages('push-peer') or return;
+    my $port = peer_redis() // return skipped('push-peer',
+        'there is no redis-server');
+    my $url = sink();
+    my $run = 0;
+
+    prepare(0);
+    $t->endpoint('bench', url => $url, feeds => 'bench', ordering => 'none',
+        in_flight => 32);
+    ready();
+    my $v = alternate($rounds,
+        ours => sub { published_and_delivered($total, 'peer' . $run++) },
+        bullmq => sub { node($dir, 'peer_bullmq.cjs', $port, $url,
+            $opt{quick} ? $total : $total / 5, 32)->{rate} });
+    stop();
+    table('events/s, published, delivered, signed and recorded',
+        ['eventsync', $v->{ours}], ['BullMQ, Redis, undici', $v->{bullmq}]);
+    verdict('push-peer', ratio($v->{ours}, $v->{bullmq}), '>= 12');
+}
+
+sub published_and_delivered {
+    my ($total, $prefix) = @_;
+    my $base = taken();
+    my $began = time();
+
+    program($build, 'grow', '--store', $t->store, '--feed', 'bench',
+        '--events', $total, '--size', 80, '--prefix', $prefix);
+    until (taken() - $base >= $total) {
+        die "not delivered in 120 s\n" if time() - $began > 120;
+        sleep 0.005;
     }
+    return $total / (time() - $began);
 }
 
-sub peer_says {
-    my ($what, $bytes, $text) = @_;
-    printf "  %s: %.1f MB for %.1f MB of text, %.2f\n", $what, $bytes / 1e6,
-        $text / 1e6, $bytes / $text;
-}
+# Reads of 100 events from the same position again and again, beside the server
+# of Durable Streams, file-backed, and beside Redis Streams over its protocol.
+sub pull_peer {
+    my $total = $opt{quick} ? 2000 : 20_000;
+    my ($key, $base) = serve($total, http => 'access_log off;');
+    my $feed = $t->json_get('/v1/feeds/bench', $key) or die "no feed\n";
+    my $after = sprintf '%s-%d', $feed->{epoch}, $total - 100;
+    my @auth = (headers => ["Authorization: Bearer $key"]);
+    my %sides = (ours => sub { wrk(seconds => $seconds, @auth,
+        url => "$base/v1/feeds/bench/events?after=$after&limit=100") });
+    my @events = split /\n/, $t->ctl_ok('tail', 'bench');
+    my $file = $t->write_file('events', join '', map { "$_\n" } @events);
 
-sub peer_socket {
-    my ($port) = @_;
-    my $socket;
-    wait_for(sub { $socket = IO::Socket::INET->new(
-        PeerAddr => "127.0.0.1:$port") }, 20) or die "nothing at port $port\n";
-    return $socket;
-}
-
-sub peer_line {
-    my ($socket) = @_;
-    my $line = <$socket> // die "the peer closed the connection\n";
-    return $line =~ s/\r\n\z//r;
-}
-
-# Sends a request to a subject and returns the payload of the answer.
-sub nats_request {
-    my ($socket, $subject, $payload) = @_;
-    printf {$socket} "PUB %s bench.inbox %d\r\n%s\r\n", $subject,
-        length $payload, $payload;
-    while (1) {
-        my $line = peer_line($socket);
-        print {$socket} "PONG\r\n" if $line eq 'PING';
-        die "nats-server: $line\n" if $line =~ /^-ERR/;
-        next unless $line =~ /^MSG .* (\d+)$/;
-        read $socket, my $answer, $1 + 2;
-        return substr $answer, 0, -2;
+    if (my $url = peer_streams($file)) {
+        $sides{streams} = sub { wrk(seconds => $seconds, url => $url) };
     }
-}
-
-sub jetstream_size {
-    my ($lines, $text) = @_;
-    my $port = $t->free_port;
-    my $dir = $t->testdir . '/jetstream';
-    my $server = $t->start('nats-server', {}, 'nats-server', '-js', '-a',
-        '127.0.0.1', '-p', $port, '-sd', $dir);
-    my $socket = peer_socket($port);
-    my ($version) = peer_line($socket) =~ /"version":"([^"]+)"/
-        or die "not a nats-server\n";
-    print {$socket} qq(CONNECT {"verbose":false}\r\nSUB bench.inbox 1\r\n);
-
-    my $stream = decode_json(nats_request($socket,
-        '$JS.API.STREAM.CREATE.bench', encode_json({ name => 'bench',
-        subjects => ['bench.orders'], storage => 'file', num_replicas => 1,
-        retention => 'limits', discard => 'old', compression => 's2',
-        max_consumers => -1, max_msgs => -1, max_bytes => -1 })));
-    die "JetStream: $stream->{error}{description}\n" if $stream->{error};
-    my $form = $stream->{config}{compression};
-    for my $i (0 .. $#$lines) {
-        if ($i % PEER_WINDOW == 0 || $i == $#$lines) {
-            my $answer = decode_json(nats_request($socket, 'bench.orders',
-                $lines->[$i]));
-            die "JetStream refuses an event\n" if $answer->{error};
-            next;
-        }
-        print {$socket} "PUB bench.orders ", length $lines->[$i], "\r\n",
-            $lines->[$i], "\r\n";
+    if (my $port = peer_redis()) {
+        fill_redis($port, @events);
+        $sides{redis} = sub { redis_rate($port, $total) };
     }
-    my $info = decode_json(nats_request($socket, '$JS.API.STREAM.INFO.bench',
-        ''));
-    die "JetStream has $info->{state}{messages} events\n"
-        if $info->{state}{messages} != @$lines;
-    close $socket;
-    $server->stop('TERM');
-    $t->forget($server);
-    peer_says("JetStream, nats-server $version, "
-        . ($form ? "compression $form"
-            : 'not compressed: S2 needs nats-server 2.10'),
-        on_disk($dir), $text);
-    Bench::remove_tree($dir);
+    else {
+        print "  Redis Streams: skipped, because there is no redis-server\n";
+    }
+    my $v = alternate($rounds, %sides);
+    my %names = (ours => 'eventsync', streams => 'Durable Streams, file-backed',
+        redis => 'Redis Streams, XRANGE');
+    table('reads/s of 100 events', map { [$names{$_}, $v->{$_}] } sort keys %sides);
+    printf "  beside Redis Streams: %.2f (min %.2f, max %.2f)\n",
+        @{ ratio($v->{ours}, $v->{redis}) } if $v->{redis};
+    verdict('pull-peer', ratio($v->{ours}, $v->{streams}), '>= 40')
+        if $v->{streams};
 }
 
-sub redis_size {
-    my ($lines, $text) = @_;
+# Starts the server of Durable Streams with these events; returns the URL of the
+# last hundred, or nothing if npm cannot get it.
+sub peer_streams {
+    my ($file) = @_;
+    my $packages = peer_packages('pull-peer') or return;
+    my $data = $t->testdir . '/streams';
+
+    mkdir $data;
+    my $proc = $t->start('streams', { env => { NODE_PATH => $packages } }, 'node',
+        "$FindBin::Bin/peer_streams.cjs", $t->free_port, $data, $file);
+    wait_for(sub { $proc->stdout =~ /^\{"url"/m || !$proc->running }, 60);
+    $proc->stdout =~ /^(\{"url".*\})$/m
+        or die 'the Durable Streams server failed: ' . $proc->stderr . "\n";
+    return JSON::PP::decode_json($1)->{url};
+}
+
+# Adds the events to a stream, with their numbers as ids.
+sub fill_redis {
+    my ($port, @events) = @_;
+    my $n = 0;
+
+    open my $fh, '|-', "redis-cli -p $port --pipe >/dev/null"
+        or die "redis-cli: $!\n";
+    for my $event (@events) {
+        my @args = ('XADD', 'bench', ++$n . '-1', 'e', $event);
+        print {$fh} '*', scalar @args, "\r\n",
+            map { '$' . length($_) . "\r\n$_\r\n" } @args;
+    }
+    close $fh or die "redis-cli failed\n";
+}
+
+sub redis_rate {
+    my ($port, $total) = @_;
+    my @cmd = ('redis-benchmark', '-p', $port, '-n', 5000 * $seconds, qw(-c 32
+        --csv XRANGE bench), $total - 99, qw(+ COUNT 100));
+    my $out = `@cmd`;
+
+    $out =~ /^"XRANGE [^"]*","([\d.]+)"/m or die "redis-benchmark failed\n$out\n";
+    return $1;
+}
+
+sub skipped {
+    my ($name, $why) = @_;
+    print "$name: skipped, because $why (no target)\n";
+    return;
+}
+
+# The directory of the packages of a benchmark; nothing if npm cannot get them.
+sub peer_packages {
+    my ($name) = @_;
+    my $dir = $t->testdir . "/$name";
+
+    mkdir $dir;
+    return "$dir/node_modules" if system("timeout 90 npm install --prefix $dir "
+        . "--no-save --no-audit --no-fund --ignore-scripts @{ $PACKAGES{$name} } "
+        . ">$dir/log 2>&1") == 0;
+    return skipped($name, "npm cannot install @{ $PACKAGES{$name} }");
+}
+
+# Starts a Redis that syncs its log each second; nothing if there is none.
+sub peer_redis {
     my $port = $t->free_port;
     my $dir = $t->testdir . '/redis';
-    mkdir $dir or die "$dir: $!\n";
-    my $server = $t->start('redis-server', {}, 'redis-server', '--bind',
-        '127.0.0.1', '--port', $port, '--dir', $dir, '--save', '',
-        '--appendonly', 'no');
-    my $socket = peer_socket($port);
-    my $sent = 0;
-    for my $line (@$lines) {
-        printf {$socket} "*5\r\n\$4\r\nXADD\r\n\$5\r\nbench\r\n\$1\r\n*\r\n"
-            . "\$1\r\ne\r\n\$%d\r\n%s\r\n", length $line, $line;
-        next if ++$sent % PEER_WINDOW && $sent != @$lines;
-        redis_answers($socket, $sent % PEER_WINDOW || PEER_WINDOW);
-    }
-    print {$socket} "MEMORY USAGE bench SAMPLES 0\r\n";
-    my ($memory) = peer_line($socket) =~ /^:(\d+)/ or die "no memory\n";
-    print {$socket} "SAVE\r\n";
-    my $saved = peer_line($socket);
-    die "redis-server: $saved\n" if $saved ne '+OK';
-    close $socket;
-    $server->stop('TERM');
-    $t->forget($server);
-    peer_says('Redis Streams, memory', $memory, $text);
-    peer_says('Redis Streams, dump.rdb', on_disk($dir), $text);
-    Bench::remove_tree($dir);
+
+    return if system('command -v redis-server >/dev/null') != 0;
+    mkdir $dir;
+    $t->start('redis', {}, 'redis-server', '--port', $port, '--bind',
+        '127.0.0.1', '--dir', $dir, qw(--appendonly yes --save), '',
+        qw(--appendfsync everysec --maxmemory-policy noeviction));
+    wait_for(sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port") })
+        or die "redis-server does not listen\n";
+    return $port;
 }
 
-# Reads the ids of `n` entries.
-sub redis_answers {
-    my ($socket, $n) = @_;
-    for (1 .. $n) {
-        my $length = peer_line($socket);
-        die "redis-server: $length\n" if $length !~ /^\$/;
-        peer_line($socket);
-    }
+# Runs a program of this directory by Node, and decodes its line.
+sub node {
+    my ($packages, $script, @args) = @_;
+    local $ENV{NODE_PATH} = $packages;
+
+    open my $fh, '-|', 'node', "$FindBin::Bin/$script", @args
+        or die "node: $!\n";
+    my $line = do { local $/; <$fh> };
+    close $fh or die "$script failed\n";
+    taken();
+    return JSON::PP::decode_json($line);
 }
 
 1;
