@@ -8,9 +8,8 @@
 
 #include "store/duty.h"
 
-#define ES_DUTY_SHORT_US  4000
-#define ES_DUTY_LONG_US   8000
-#define ES_DUTY_PAUSE        4     /* a pause is this part of the time */
+#define ES_DUTY_SHORT_US  1500     /* a publisher hardly notices it */
+#define ES_DUTY_LONG_US   3000
 
 
 void
@@ -25,5 +24,5 @@ es_duty_pause(es_duty_t *duty, int64_t took_us)
                                                     : duty->least;
     }
 
-    (void) usleep((useconds_t) (took_us / ES_DUTY_PAUSE));
+    (void) usleep((useconds_t) (took_us / 2));
 }

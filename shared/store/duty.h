@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * A long work beside publishers: how much of it one transaction
- * does, and the pause after that.
+ * A long work beside publishers: how much of it one transaction does, and the
+ * pause after that.
  *
  * Other writers wait for a transaction to end.  So the next one does twice as
  * much if this one was short, and half as much if it took long.  Writers that
- * wait go first anyway (env_write.c); the pause leaves them a part of the disk.
+ * wait go first anyway (env_write.c).  The pause is half as long as the
+ * transaction, so a third of the time is left to them.
  */
 
 #ifndef ES_DUTY_H
