@@ -25,6 +25,7 @@
 #include "open/rights.h"
 #include "pack/position.h"
 #include "read/retention.h"
+#include "registry/offboard.h"
 
 #define DOCTOR_FREE_FAIL     (64u << 20)   /* bytes */
 #define DOCTOR_FREE_PERCENT  10
@@ -494,6 +495,22 @@ ctl_doctor_ids(ctl_doctor_t *d, uint64_t events)
 }
 
 
+static void
+ctl_doctor_offboard(ctl_doctor_t *d)
+{
+    char     partner[ES_FEED_MAX + 1];
+    json_t  *check;
+
+    if (es_registry_offboard_first(d->ctl->store, partner) == ES_OK) {
+        check = ctl_check(d, "offboard", CTL_CHECK_WARN, "the offboarding of "
+                          "the partner %s was interrupted, or is running",
+                          partner);
+        ctl_finding_next(check, "run the same command again: eventsyncctl "
+                         "partner offboard %s", partner);
+    }
+}
+
+
 /* A run of "erase" that was interrupted leaves bytes in the files. */
 
 static void
@@ -531,6 +548,7 @@ ctl_doctor_store(ctl_doctor_t *d)
 
     ctl_doctor_envs(d);
     ctl_doctor_erasure(d);
+    ctl_doctor_offboard(d);
 
     rc = es_txn_begin(d->ctl->store, &txn);
     if (rc != ES_OK) {

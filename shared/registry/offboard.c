@@ -184,6 +184,51 @@ es_registry_offboard_plan(es_store_t *store, es_str_t partner, es_buf_t *plan)
 }
 
 
+es_rc_t
+es_registry_offboard_first(es_store_t *store, char partner[ES_FEED_MAX + 1])
+{
+    int                 rc;
+    size_t              prefix;
+    MDB_val             key, value;
+    es_rc_t             result;
+    MDB_txn            *txn;
+    MDB_cursor         *cursor;
+    es_offboard_key_t   buf;
+
+    result = es_env_read_begin(store->registry, &txn);
+    if (result != ES_OK) {
+        return result;
+    }
+
+    rc = mdb_cursor_open(txn, es_env_dbi(store->registry, ES_REGISTRY_META),
+                         &cursor);
+    if (rc == 0) {
+        key = es_offboard_key(es_null_str, &buf);
+        prefix = key.mv_size;
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+
+        if (rc == 0
+            && (key.mv_size <= prefix || key.mv_size > prefix + ES_FEED_MAX
+                || memcmp(key.mv_data, ES_META_OFFBOARD, prefix) != 0))
+        {
+            rc = MDB_NOTFOUND;
+        }
+
+        if (rc == 0) {
+            memcpy(partner, (const char *) key.mv_data + prefix,
+                   key.mv_size - prefix);
+            partner[key.mv_size - prefix] = '\0';
+        }
+
+        mdb_cursor_close(cursor);
+    }
+
+    es_env_read_end(store->registry, txn);
+
+    return es_env_rc(rc);
+}
+
+
 static es_rc_t
 es_offboard_end_txn(MDB_txn *txn, void *ctx)
 {

@@ -24,6 +24,10 @@ es_rc_t es_registry_offboard(es_store_t *store, es_str_t partner,
 es_rc_t es_registry_offboard_plan(es_store_t *store, es_str_t partner,
     es_buf_t *plan);
 
+/* The first partner that has a plan; NUL-terminated.  ES_NOT_FOUND: none. */
+es_rc_t es_registry_offboard_first(es_store_t *store,
+    char partner[ES_FEED_MAX + 1]);
+
 /* Forgets the plan, which was carried out. */
 es_rc_t es_registry_offboard_end(es_store_t *store, es_str_t partner);
 

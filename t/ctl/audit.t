@@ -56,6 +56,7 @@ list();
 proofs();
 damage();
 offline();
+older();
 keys_fail();
 rekeys();
 $t->verify;
@@ -485,6 +486,34 @@ sub offline {
     like($check->(\@begun, $key, "--heads=$h2"),
         qr/^1 .*the entries up to $n are missing, and no entry says that they were/,
         'a beginning that was cut off is not a pruned one');
+}
+
+# A store of a build without an audit, which has records and no chain.
+sub older {
+    my $store = copy_store('older');
+    for my $env (qw(log registry delivery checkpoints)) {
+        is(system($t->build . '/helper/damage', "$store/$env", 'audit', '-', 'drop'), 0,
+            "$env/ has no chain");
+    }
+    my @audit = ("--store=$store", qw(audit list --json));
+    is($t->ctl_ok(@audit), '', 'nothing is listed');
+    like(verify_at($store), qr/^0 /, 'nothing is wrong');
+    like(verify_at($store, "--heads=$h1", "--audit-key=$dir/a.pub"),
+        qr/^1 .*: the chain ends at entry 0, but a signed head/,
+        '... unless heads were signed before');
+    my @export = split /^/, $t->ctl_ok("--store=$store", qw(audit export),
+        "--audit-key=$dir/a.pem");
+    is(scalar @export, 1, 'an export has only the heads');
+    $t->write_file('empty', @export);
+    is(($t->ctl('--store=', qw(audit verify --quiet), "--file=$dir/empty",
+        "--audit-key=$dir/a.pub"))[0], 0, '... which verify');
+
+    $t->ctl_ok("--store=$store", qw(partner create first-change));
+    my @new = map { decode_json($_) } split /\n/, $t->ctl_ok(@audit);
+    is(join(' ', map { "$_->{chain} $_->{sequence} $_->{action} $_->{kind}" } @new),
+        'registry 1 begin audit registry 2 create partner',
+        'the next change begins the chain');
+    like(verify_at($store), qr/^0 /, '... which is sound');
 }
 
 # Nothing falls open: without a good key nothing is signed or verified.

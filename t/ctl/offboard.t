@@ -208,14 +208,23 @@ my %late = %{ make('late') };
 ok(wait_for(sub { $t->ctl_ok(qw(endpoint attempts), $late{endpoint}) =~ /500/ },
     20), 'another partner has attempts');
 kill 'STOP', $t->{dispatcher}->pid;
-my $proc = $t->ctl_start(qw(partner offboard late --expect=4 --private-feeds),
+my @late = (qw(partner offboard late --expect=4 --private-feeds),
     "--audit-key=$dir/a.pem", "--receipt=$dir/late");
+my $proc = $t->ctl_start(@late);
 ok(wait_for(sub { ($t->ctl(qw(partner show late)))[0] }, 20), 'it is removed at once');
-$t->ctl_ok(qw(feed hold private-late --reason=case));
-is($proc->wait(60), 0, 'a dispatcher without a heartbeat is not waited for');
-like($proc->stdout, qr/^feed private-late: 0 events, kept: it is held$/m,
-    'the feed that is held is kept');
+$proc->stop('KILL');
 $t->forget($proc);
+ok(!-e "$dir/late", '... and the run is killed before it is complete');
+like(($t->ctl(qw(doctor --offline)))[1],
+    qr/the offboarding of the partner late was interrupted/, 'doctor says so');
+$t->ctl_ok(qw(feed hold private-late --reason=case));
+like(($t->ctl(qw(partner offboard late --dry-run)))[2],
+    qr/was interrupted: this run would complete it/, '... and a dry run');
+($rc, $out, $err) = $t->ctl(@late);
+is($rc, 0, 'a dispatcher without a heartbeat is not waited for') or diag($err);
+like($err, qr/was interrupted: this run completes it/, '... and the run is completed');
+like($out, qr/^feed private-late: 0 events, kept: it is held$/m,
+    'the feed that is held is kept');
 kill 'CONT', $t->{dispatcher}->pid;
 is_deeply([ map { [$_->{name}, $_->{kept}] } @{ decode_json($t->ctl_ok(qw(audit receipt),
     "$dir/late", "--audit-key=$dir/a.pub"))->{deleted}{feeds} } ],

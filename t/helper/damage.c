@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * damage replaces a record by one byte or by a text, or removes it, as no part
- * of eventsync does.  A '%' in KEY stands for a NUL.
+ * damage replaces a record by one byte or by a text, or removes it or its whole
+ * database, as no part of eventsync does.  A '%' in KEY stands for a NUL.
  *
- *   damage DIRECTORY DATABASE KEY [remove | TEXT]
+ *   damage DIRECTORY DATABASE KEY [remove | drop | TEXT]
  */
 
 #include <lmdb.h>
@@ -22,13 +22,14 @@ main(int argc, char **argv)
     MDB_txn  *txn;
     MDB_val   key, value = { 1, (char []) { "x" } };
 
-    bool      removes;
+    bool      removes, drops;
 
     if (argc != 4 && argc != 5) {
         return 2;
     }
 
     removes = argc == 5 && strcmp(argv[4], "remove") == 0;
+    drops = argc == 5 && strcmp(argv[4], "drop") == 0;
 
     if (argc == 5) {
         value.mv_data = argv[4];
@@ -48,8 +49,9 @@ main(int argc, char **argv)
         || (rc = mdb_env_open(env, argv[1], 0, 0660)) != 0
         || (rc = mdb_txn_begin(env, NULL, 0, &txn)) != 0
         || (rc = mdb_dbi_open(txn, argv[2], 0, &dbi)) != 0
-        || (rc = removes ? mdb_del(txn, dbi, &key, NULL)
-                         : mdb_put(txn, dbi, &key, &value, 0)) != 0
+        || (rc = drops ? mdb_drop(txn, dbi, 1)
+                 : removes ? mdb_del(txn, dbi, &key, NULL)
+                           : mdb_put(txn, dbi, &key, &value, 0)) != 0
         || (rc = mdb_txn_commit(txn)) != 0)
     {
         fprintf(stderr, "damage: %s\n", mdb_strerror(rc));
