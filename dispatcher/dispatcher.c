@@ -24,6 +24,7 @@
 #include "base/event_loop.h"
 #include "base/interfaces.h"
 #include "delivery/exports.h"
+#include "log/unpacked.h"
 #include "open/child.h"
 #include "store/wake.h"
 
@@ -61,6 +62,7 @@
 #define ESD_ECHO_US    1000000
 #define ESD_HEAP_KEPT  (4 * 1024 * 1024)   /* free bytes at the heap's end */
 #define ESD_UNLOCK_US  10000000    /* between checks for a missing key */
+#define ESD_UNPACKED_KEPT  (8 * 1024 * 1024)   /* unpacked log, unpacked.h */
 
 static const int  esd_signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 
@@ -615,6 +617,11 @@ esd_dispatcher_run(esd_dispatcher_t *d)
     esd_log_line(ESD_LOG_INFO, "eventsync-dispatcher %s on \"%s\"", ES_VERSION,
                  d->options.store);
     esd_service_ready(d);
+
+    /* Lanes read in many places of a feed.  Without the memory it keeps
+       less. */
+
+    (void) es_unpacked_keep(ESD_UNPACKED_KEPT);
 
     es_event_loop_set(true);
     (void) ev_run(d->loop.ev, 0);

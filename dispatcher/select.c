@@ -14,6 +14,7 @@
 #include "delivery/delivery.h"
 #include "delivery/stall.h"
 #include "log/feed.h"
+#include "log/unpacked.h"
 #include "read/reader.h"
 #include "registry/registry.h"
 #include "store/txn.h"
@@ -558,6 +559,8 @@ esd_select_run(esd_dispatcher_t *d)
         if (esd_select_turn(d, txn, lane)) {
             esd_ready_lane(d, lane);
         }
+
+        es_unpacked_forget();          /* messages have copies */
     }
 
     es_txn_end(txn);

@@ -33,6 +33,7 @@ typedef struct {
     size_t               nslots;
     size_t               slots_cap;
     size_t               bytes;    /* that all slots have */
+    size_t               kept;     /* of these, between transactions */
     uint64_t             forgotten;    /* adds to the era */
     uint64_t             unpacked;     /* bytes, ever */
     char                *content;
@@ -85,6 +86,10 @@ es_unpacked(void)
         if (u != NULL && pthread_setspecific(es_unpacked_key, u) != 0) {
             free(u);
             u = NULL;
+        }
+
+        if (u != NULL) {
+            u->kept = ES_UNPACKED_KEPT;
         }
 
         es_unpacked_thread = u;
@@ -167,7 +172,7 @@ es_unpacked_trim(es_unpacked_t *u, size_t more)
     era = es_unpacked_era(u);
 
     for (n = 0; n < u->nslots && u->slots[n].era != era
-                && u->bytes + more > ES_UNPACKED_KEPT; n++)
+                && u->bytes + more > u->kept; n++)
     {
         u->bytes -= u->slots[n].cap;
         free(u->slots[n].memory);
@@ -192,7 +197,7 @@ es_unpacked_take(es_unpacked_t *u, size_t size)
 
     if (u->nslots == 0 || slot->era == es_unpacked_era(u)
         || slot->cap < size || slot->cap > 2 * size
-        || u->bytes + size <= ES_UNPACKED_KEPT)
+        || u->bytes + size <= u->kept)
     {
         return NULL;
     }
@@ -267,7 +272,7 @@ es_unpacked_put(uint32_t feed, uint64_t last, const es_chunk_head_t *head,
     slot->hash = head->hash;
     slot->chunk = *chunk;
     slot->used = true;
-    u->unpacked += slot->cap;
+    u->unpacked += chunk->size;
 }
 
 
@@ -311,6 +316,22 @@ es_unpacked_frame(const void *frame, size_t size, size_t len,
     }
 
     *content = u->content;
+
+    return ES_OK;
+}
+
+
+es_rc_t
+es_unpacked_keep(size_t bytes)
+{
+    es_unpacked_t  *u;
+
+    u = es_unpacked();
+    if (u == NULL) {
+        return ES_NOMEM;
+    }
+
+    u->kept = bytes;
 
     return ES_OK;
 }

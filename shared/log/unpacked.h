@@ -17,7 +17,8 @@
 #include "log/chunk.h"
 
 #define ES_UNPACKED_KEPT  (512 * 1024)  /* bytes that a thread keeps between
-                                           transactions, at most */
+                                           transactions, unless it says
+                                           otherwise */
 
 #define ES_UNPACKED_READ  (4 * 1024 * 1024)    /* bytes that a search unpacks
                                                   before it ends early */
@@ -41,6 +42,10 @@ void es_unpacked_put(uint32_t feed, uint64_t last, const es_chunk_head_t *head,
    this thread, which the next call reuses.  ES_CORRUPT, ES_NOMEM. */
 es_rc_t es_unpacked_frame(const void *frame, size_t size, size_t len,
     const char **content);
+
+/* Sets how many bytes this thread keeps between transactions, for a thread that
+   reads in many places by turns.  ES_NOMEM. */
+es_rc_t es_unpacked_keep(size_t bytes);
 
 /* Returns how many bytes of chunks this thread has ever unpacked. */
 uint64_t es_unpacked_bytes(void);

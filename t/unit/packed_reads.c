@@ -267,6 +267,44 @@ test_memory(void)
 }
 
 
+static uint64_t
+unpacked_in_turns(void)
+{
+    uint64_t    n, before;
+    es_txn_t   *txn;
+    es_chunk_t  chunk;
+
+    before = es_unpacked_bytes();
+
+    for (n = 50; n < 1000; n += 100) {
+        (void) es_txn_begin(store, &txn);
+        (void) es_chunk_seek(txn->events, feed.number, n, true, &chunk);
+        es_txn_end(txn);
+    }
+
+    return es_unpacked_bytes() - before;
+}
+
+
+static void
+test_kept(void)
+{
+    uint64_t  first;
+
+    es_unpacked_free();
+    (void) es_unpacked_keep(0);
+    first = unpacked_in_turns();
+    ok(first > 0 && unpacked_in_turns() == first,
+       "a thread that keeps nothing unpacks again");
+
+    (void) es_unpacked_keep(64 * 1024 * 1024);
+    (void) unpacked_in_turns();
+    is_int((int64_t) unpacked_in_turns(), 0,
+           "a thread that keeps enough does not");
+    es_unpacked_free();
+}
+
+
 /* ---- limits of the feed ---- */
 
 
@@ -344,6 +382,7 @@ main(void)
 
     test_limits();
     test_memory();
+    test_kept();
     test_changed();
     test_bound();
     test_retime();
