@@ -225,36 +225,46 @@ es_verify_subject(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t i,
 }
 
 
-/* The digest chain and the count of bytes continue those of the chunk
-   before. */
-
 static void
-es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk)
+es_verify_fold(const es_chunk_t *chunk, uint32_t from, uint32_t to,
+    uint64_t *total, uint8_t digest[ES_CHAIN_LEN])
 {
     size_t    len;
-    uint8_t   digest[ES_CHAIN_LEN];
+    uint8_t   event[ES_CHAIN_LEN];
     uint32_t  i;
 
-    if (chunk->head->first <= v->feed.oldest) {
-        v->total = chunk->head->total;
-        memcpy(v->digest, chunk->head->digest, ES_CHAIN_LEN);
-    }
-
-    if (chunk->head->total != v->total
-        || memcmp(chunk->head->digest, v->digest, ES_CHAIN_LEN) != 0)
-    {
-        es_verify_fault(v, "the digest chain is broken before event %llu",
-                        (unsigned long long) chunk->head->first);
-        v->total = chunk->head->total;
-        memcpy(v->digest, chunk->head->digest, ES_CHAIN_LEN);
-    }
-
-    for (i = 0; i < chunk->head->count; i++) {
-        if (es_chunk_published(chunk, i, &len, digest) == ES_OK) {
-            v->total += len;
-            es_digest_link(v->digest, digest);
+    for (i = from; i < to; i++) {
+        if (es_chunk_published(chunk, i, &len, event) == ES_OK) {
+            *total += len;
+            es_digest_link(digest, event);
         }
     }
+}
+
+
+/* The digest chain and the count of bytes continue, at the event `from`, those
+   of the chunk before. */
+
+static void
+es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t from)
+{
+    uint8_t   digest[ES_CHAIN_LEN];
+    uint64_t  total;
+
+    total = chunk->head->total;
+    memcpy(digest, chunk->head->digest, ES_CHAIN_LEN);
+    es_verify_fold(chunk, 0, from, &total, digest);
+
+    if (chunk->head->first + from > v->feed.oldest
+        && (total != v->total || memcmp(digest, v->digest, ES_CHAIN_LEN) != 0))
+    {
+        es_verify_fault(v, "the digest chain is broken before event %llu",
+                        (unsigned long long) chunk->head->first + from);
+    }
+
+    es_verify_fold(chunk, from, chunk->head->count, &total, digest);
+    v->total = total;
+    memcpy(v->digest, digest, ES_CHAIN_LEN);
 
     if (chunk->last == v->feed.last
         && (v->feed.total != v->total
@@ -351,7 +361,7 @@ es_verify_erased(es_verify_ctx_t *v, const es_chunk_t *chunk)
 
 
 static es_rc_t
-es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
+es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t from,
     MDB_cursor *bytype, MDB_cursor *links)
 {
     es_str_t  text;
@@ -367,9 +377,9 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
                         (unsigned long long) chunk->last);
     }
 
-    if (chunk->head->time_ms < v->time_ms) {
+    if (es_chunk_commit(chunk, from).time_ms < v->time_ms) {
         es_verify_fault(v, "commit time runs backwards at event %llu",
-                        (unsigned long long) chunk->head->first);
+                        (unsigned long long) chunk->head->first + from);
     }
 
     v->time_ms = es_chunk_commit(chunk, chunk->head->count - 1U).time_ms;
@@ -377,7 +387,7 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
     es_verify_erased(v, chunk);
 
     if (v->records) {
-        v->totals->events += chunk->last + 1 - chunk->head->first;
+        v->totals->events += chunk->head->count - from;
         es_pace(v->pace, chunk->size);
 
         return es_verify_publisher(v, chunk);
@@ -385,7 +395,7 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
 
     es_id_index_hashes(v->store, v->feed.number, chunk, hashes);
 
-    for (i = 0; i < chunk->head->count; i++) {
+    for (i = from; i < chunk->head->count; i++) {
         v->totals->events++;
 
         if (chunk->entries[i].flags & ~ES_ENTRY_ERASED) {
@@ -407,7 +417,7 @@ es_verify_chunk(es_verify_ctx_t *v, const es_chunk_t *chunk,
         es_verify_subject(v, chunk, i, text, links);
     }
 
-    es_verify_chain(v, chunk);
+    es_verify_chain(v, chunk, from);
 
     return es_verify_publisher(v, chunk);
 }
@@ -449,12 +459,33 @@ es_verify_damaged(es_verify_ctx_t *v, MDB_cursor *events)
 }
 
 
+/*
+ * Returns the index of the first event that was not verified yet.  Between two
+ * slices the page may have been packed, so that its record begins before that
+ * event; then there is no other record of the events before.
+ */
+
+static uint32_t
+es_verify_from(es_verify_ctx_t *v, MDB_cursor *events, const es_chunk_t *chunk)
+{
+    MDB_val  key, value;
+
+    return chunk->commits != NULL && chunk->head->first <= v->position
+           && v->position + 1 != v->feed.oldest
+           && es_chunk_find(events, v->feed.number, chunk->head->first, &key,
+                            &value) == ES_OK
+           && es_event_key_last(key.mv_data) == chunk->last
+           ? (uint32_t) (v->position + 1 - chunk->head->first) : 0;
+}
+
+
 static es_rc_t
 es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
     MDB_cursor *links)
 {
     es_rc_t     rc;
     unsigned    n;
+    uint32_t    from;
     es_chunk_t  chunk;
 
     for (n = 0; n < ES_VERIFY_CHUNKS && v->position < v->feed.last; n++) {
@@ -473,11 +504,13 @@ es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
             return rc;
         }
 
+        from = rc == ES_OK ? es_verify_from(v, events, &chunk) : 0;
+
         /* the oldest chunk may begin before the oldest event */
 
         if (rc == ES_NOT_FOUND
             || (chunk.head->first > v->position + 1)
-            || (chunk.head->first <= v->position
+            || (chunk.head->first + from <= v->position
                 && v->position + 1 != v->feed.oldest))
         {
             es_verify_fault(v, "the sequence is broken after %llu",
@@ -489,7 +522,7 @@ es_verify_events(es_verify_ctx_t *v, MDB_cursor *events, MDB_cursor *bytype,
             }
         }
 
-        rc = es_verify_chunk(v, &chunk, bytype, links);
+        rc = es_verify_chunk(v, &chunk, from, bytype, links);
         if (rc != ES_OK) {
             return rc;
         }

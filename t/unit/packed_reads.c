@@ -370,6 +370,40 @@ test_limits(void)
 }
 
 
+/* ---- verify beside a packer ---- */
+
+
+/* Packs or unpacks between two slices of es_verify(). */
+
+static void
+say_and_pack(void *ctx, const char *text)
+{
+    unsigned  *n = ctx;
+
+    if (text == NULL) {
+        (void) pack_all((*n)++ % 2);
+    }
+
+    verifies_say(NULL, text);
+}
+
+
+static void
+test_verify(void)
+{
+    unsigned     n = 0;
+    es_verify_t  totals;
+
+    (void) pack_all(0);
+    verifies_said[0] = '\0';
+    (void) es_verify(store, say_and_pack, &n, &totals);
+    ok(n > 3, "a feed is packed and unpacked while it is verified");
+    is_str(es_str(verifies_said), "", "that is no fault");
+    is_int((int64_t) totals.events, EVENTS - 2, "each event is counted once");
+    (void) pack_all(1);
+}
+
+
 int
 main(void)
 {
@@ -381,6 +415,7 @@ main(void)
     (void) pack_all(1);
 
     test_limits();
+    test_verify();
     test_memory();
     test_kept();
     test_changed();
