@@ -18,7 +18,7 @@
 
 #define ES_FIELDS_FEW   16             /* edges that are tried one by one */
 
-#define ES_FIELDS_NEAR  22             /* fewer bytes before the end are left
+#define ES_FIELDS_NEAR  24             /* fewer bytes before the end are left
                                           to es_json_key() */
 
 
@@ -66,6 +66,12 @@ es_fields_member(const es_fields_t *fields, const es_fields_state_t *state,
     char      decoded[ES_FIELDS_NAME];
     es_str_t  text;
 
+    if (!name->escaped) {
+        text.data = name->text.data + 1;
+        text.len = name->text.len - 2;
+        return es_fields_search(fields, state, text);
+    }
+
     if (name->text.len > sizeof(decoded)) {
         return state->rest;
     }
@@ -82,7 +88,7 @@ es_fields_member(const es_fields_t *fields, const es_fields_state_t *state,
 static __attribute__((noinline)) bool
 es_fields_same(const char *text, const char *end, es_str_t token)
 {
-    return (size_t) (end - text) >= token.len + 4
+    return (size_t) (end - text) >= token.len + 5
            && memcmp(text, token.data, token.len + 2) == 0;
 }
 
@@ -207,16 +213,16 @@ es_fields_name(const es_fields_t *fields, const es_fields_state_t *state,
 
 /*
  * Shows or skips members as most producers write them, with little work for
- * each: names and strings without escapes, whole numbers, and no white space.
- * ES_OK: the position is at a value that must be looked at.  ES_NOT_FOUND: it
- * is behind the object.  ES_PENDING: it is before what is not as usual.
+ * each: names and strings without escapes, whole numbers, and at most one space
+ * after a comma or colon.  ES_OK: the position is at a value that must be
+ * looked at.  ES_PENDING: it is before what is not as usual, or before the end.
  */
 
 static inline __attribute__((always_inline)) es_rc_t
 es_fields_usual(es_fields_walk_t *walk, es_fields_frame_t *frame, uint32_t *to)
 {
     uint32_t                  next;
-    const char               *p, *q, *value, *end;
+    const char               *p, *q, *name, *value, *end;
     const es_fields_edge_t   *edge, *last;
     const es_fields_state_t  *state;
 
@@ -229,11 +235,23 @@ es_fields_usual(es_fields_walk_t *walk, es_fields_frame_t *frame, uint32_t *to)
     p = walk->json.pos - frame->first;
     end = walk->json.end;
 
-    while (end - p >= ES_FIELDS_NEAR && p[1] == '"') {
-        value = es_fields_name(walk->fields, state, edge, last, p + 2, end,
-                               &next);
+    while (end - p >= ES_FIELDS_NEAR) {
+        name = p + 1 + (p[1] == ' ');
 
-        if (value == NULL || (unsigned char) *value <= ' ') {
+        if (*name != '"') {
+            break;
+        }
+
+        value = es_fields_name(walk->fields, state, edge, last, name + 1, end,
+                               &next);
+        if (value == NULL) {
+            break;
+        }
+
+        frame->name.text.len = (size_t) (value - name - 1);
+        value += *value == ' ';
+
+        if ((unsigned char) *value <= ' ') {
             break;
         }
 
@@ -242,8 +260,7 @@ es_fields_usual(es_fields_walk_t *walk, es_fields_frame_t *frame, uint32_t *to)
         if (q == NULL) {
             frame->name.type = ES_JSON_STRING;
             frame->name.escaped = false;
-            frame->name.text.data = p + 1;
-            frame->name.text.len = (size_t) (value - p - 2);
+            frame->name.text.data = name;
             frame->first = false;
             walk->json.pos = value;
             *to = next;
@@ -252,20 +269,16 @@ es_fields_usual(es_fields_walk_t *walk, es_fields_frame_t *frame, uint32_t *to)
         }
 
         if (next == ES_FIELDS_ALL) {
-            es_fields_put(walk, frame->shown ? p : p + 1, q);
+            es_fields_put(walk, es_fields_comma(walk, name, frame->shown), q);
             frame->shown = true;
         }
 
         p = q;
+        frame->first = false;
 
         if (*p == '}') {
-            walk->json.pos = p + 1;
-            walk->json.depth--;
-
-            return ES_NOT_FOUND;
+            break;
         }
-
-        frame->first = false;
     }
 
     walk->json.pos = p + frame->first;
@@ -292,6 +305,12 @@ es_fields_member_next(es_fields_walk_t *walk, es_fields_frame_t *frame,
 
     if (rc != ES_PENDING) {
         return rc;
+    }
+
+    if (!frame->first && json->pos < json->end && *json->pos == '}') {
+        json->pos++;
+        json->depth--;
+        return ES_NOT_FOUND;
     }
 
     rc = es_json_key(json, frame->first, &frame->name);

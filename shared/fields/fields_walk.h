@@ -78,8 +78,6 @@ es_fields_put(es_fields_walk_t *walk, const char *from, const char *to)
 static inline const char *
 es_fields_comma(es_fields_walk_t *walk, const char *lead, bool shown)
 {
-    static const char  comma[] = ",";
-
     if (!shown) {
         return lead;
     }
@@ -88,7 +86,8 @@ es_fields_comma(es_fields_walk_t *walk, const char *lead, bool shown)
         return lead - 1;
     }
 
-    es_fields_put(walk, comma, comma + 1);
+    es_fields_flush(walk);
+    walk->out->data[walk->out->len++] = ',';
 
     return lead;
 }
