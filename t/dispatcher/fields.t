@@ -128,11 +128,17 @@ is_deeply([ faults($text, \@leaves, $narrow) ], [], '... as well');
 ###############################################################################
 # lists that cannot be read stop the partner's lanes, and lose nothing
 
+$t->feed('ops');
+$t->ctl_ok(qw(partner change acme --operations=ops));
+sub told { my ($type) = @_;
+    return grep { /"type":"$type"/ && /"reason":"unreadable"/ && /"$whole"/ }
+        split /\n/, $t->ctl_ok(qw(tail ops)) }
+
 my $record = $t->ctl_ok('partner', 'show', 'acme');
 $record =~ s/"allow"/"alow"/ or die $record;
 is(system($t->build . '/helper/damage', $t->store . '/registry', 'objects',
     'pacme', $record), 0, 'the lists are damaged');
-$t->ctl_ok(qw(partner change bolt --publish=*));     # the registry is read again
+$t->ctl_ok(qw(partner change bolt --publish=orders));     # the registry is read again
 my %had = map { $_ => scalar came($_) } qw(/whole /batch /other);
 $t->ctl_ok({ stdin => $t->event(id => 'late', data => { late => 'canary-late' })
     . "\n" }, 'publish', 'orders');
@@ -141,6 +147,7 @@ ok(wait_for(sub { $t->ctl_ok(qw(endpoint status), $whole) =~ /unreadable/ }, 30)
     'the lane is stalled');
 like($t->{dispatcher}->stderr, qr/its field lists cannot be applied/,
     'the log says why');
+ok(wait_for(sub { told('endpoint.stalled') }, 30), '... and an operational event');
 is_deeply([ map { scalar came($_) } qw(/whole /batch) ],
     [ @had{qw(/whole /batch)} ], 'nothing was sent');
 change({ orders => { allow => [] } });
@@ -150,5 +157,6 @@ unlike($_->{body}, qr/canary|late":/, 'and holds') for (came('/whole'))[-1],
     (came('/batch'))[-1];
 ok(wait_for(sub { $t->ctl_ok(qw(endpoint status), $whole) !~ /unreadable/ }, 30),
     'the stall is over');
+ok(wait_for(sub { told('endpoint.unstalled') }, 30), '... which is told as well');
 
 done_testing();
