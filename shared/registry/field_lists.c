@@ -486,6 +486,28 @@ es_field_lists_pair(es_field_lists_t *endpoint,
 }
 
 
+const es_field_pair_t *
+es_field_lists_intricate(const es_field_lists_t *endpoint,
+    const es_field_lists_t *partner)
+{
+    bool                    keyless;
+    size_t                  i;
+    const es_field_pair_t  *pair;
+
+    for (i = 0; i < endpoint->npairs; i++) {
+        pair = &endpoint->pairs[i];
+        keyless = partner->key == NULL
+                  && pair->partner->encrypt.n + pair->endpoint->encrypt.n > 0;
+
+        if (pair->fields == es_fields_unreadable && !keyless) {
+            return pair;
+        }
+    }
+
+    return NULL;
+}
+
+
 const es_fields_t *
 es_field_lists_fields(const es_field_lists_t *partner,
     const es_field_lists_t *endpoint, es_str_t feed)

@@ -8,13 +8,13 @@
  *
  * (without the spaces around the star).  Without `allow` everything is shown.
  * What `encrypt` names is encrypted to the member `encryption_key` of the
- * partner.  The longest pattern that matches a
- * feed decides; a feed that none matches is under no list.  An endpoint's list
- * holds besides its partner's.  fields/fields.h says what a list shows.
+ * partner.  The longest pattern that matches a feed decides; a feed that none
+ * matches is under no list.  An endpoint's list holds besides its partner's.
+ * fields/fields.h says what a list shows.
  *
- * Lists are compiled when a record is decoded.  A record whose lists or key cannot
- * be read refuses every event, and nothing else of it.  So does a list that
- * encrypts without a key.
+ * Lists are compiled when a record is decoded.  A record whose lists or key
+ * cannot be read refuses every event, and nothing else of it.  So does a list
+ * that encrypts without a key.
  */
 
 #ifndef ES_FIELD_LISTS_H
@@ -61,6 +61,11 @@ const es_field_list_t *es_field_lists_find(const es_field_lists_t *lists,
    es_fields_unreadable.  ES_NOMEM. */
 es_rc_t es_field_lists_pair(es_field_lists_t *endpoint,
     const es_field_lists_t *partner, es_pool_t *pool);
+
+/* The first pair that is too intricate, though each of its lists is not.  NULL:
+   none is. */
+const es_field_pair_t *es_field_lists_intricate(
+    const es_field_lists_t *endpoint, const es_field_lists_t *partner);
 
 /* What is shown of a feed's events by a partner's lists; with `endpoint`, by
    both.  NULL: everything. */

@@ -345,26 +345,39 @@ es_partner_index_each(es_store_t *store, MDB_txn *txn, MDB_cursor *cursor,
 
 
 es_rc_t
+es_partner_index_walk(es_store_t *store, MDB_txn *txn, es_kind_t kind,
+    es_str_t partner, es_str_t after, es_object_fn fn, void *ctx)
+{
+    es_rc_t      rc;
+    MDB_cursor  *cursor;
+
+    rc = es_env_rc(mdb_cursor_open(txn, es_partner_index_dbi(store),
+                                   &cursor));
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    rc = es_partner_index_each(store, txn, cursor, kind, partner, after, fn,
+                               ctx);
+    mdb_cursor_close(cursor);
+
+    return rc;
+}
+
+
+es_rc_t
 es_registry_each_of(es_store_t *store, es_kind_t kind, es_str_t partner,
     es_str_t after, es_object_fn fn, void *ctx)
 {
-    es_rc_t      rc;
-    MDB_txn     *txn;
-    MDB_cursor  *cursor;
+    es_rc_t   rc;
+    MDB_txn  *txn;
 
     rc = es_env_read_begin(store->registry, &txn);
     if (rc != ES_OK) {
         return rc;
     }
 
-    rc = es_env_rc(mdb_cursor_open(txn, es_partner_index_dbi(store),
-                                   &cursor));
-    if (rc == ES_OK) {
-        rc = es_partner_index_each(store, txn, cursor, kind, partner, after,
-                                   fn, ctx);
-        mdb_cursor_close(cursor);
-    }
-
+    rc = es_partner_index_walk(store, txn, kind, partner, after, fn, ctx);
     es_env_read_end(store->registry, txn);
 
     return rc;

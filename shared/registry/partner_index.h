@@ -50,6 +50,11 @@ es_rc_t es_partner_index_sum(es_store_t *store, MDB_txn *txn, es_kind_t kind,
 es_rc_t es_partner_index_first(es_store_t *store, MDB_txn *txn,
     es_kind_t kind, es_str_t partner, es_str_t *name);
 
+/* Calls `fn` for each record, as es_registry_each_of(), within `txn`. */
+es_rc_t es_partner_index_walk(es_store_t *store, MDB_txn *txn,
+    es_kind_t kind, es_str_t partner, es_str_t after, es_object_fn fn,
+    void *ctx);
+
 /* Splits the key of an entry.  False: it is damaged. */
 bool es_partner_index_key(const MDB_val *key, es_kind_t *kind,
     es_str_t *partner, es_str_t *name);

@@ -18,7 +18,9 @@
 #include "registry/access.h"
 #include "registry/dashboard_link.h"
 #include "registry/object.h"
+#include "registry/field_lists.h"
 #include "registry/flags.h"
+#include "registry/member.h"
 #include "registry/operations.h"
 #include "registry/partner_index.h"
 #include "registry/record.h"
@@ -114,23 +116,79 @@ es_encryption_key_works(es_write_t *w, const es_partner_t *partner)
 /* The list of an endpoint cannot encrypt without a key of its partner. */
 
 static es_rc_t
-es_encryption_key_there(es_write_t *w, MDB_txn *txn, es_str_t name,
-    const es_endpoint_t *endpoint)
+es_encryption_key_there(es_write_t *w, const json_t *partner,
+    const es_field_lists_t *lists)
 {
-    char      pointer[ES_POINTER_MAX] = "/fields";
-    size_t    i;
-    bool      key;
-    json_t   *partner;
-    es_rc_t   rc;
-    MDB_val   text;
+    char    pointer[ES_POINTER_MAX] = "/fields";
+    size_t  i;
 
-    for (i = 0; i < endpoint->fields.n; i++) {
-        if (endpoint->fields.lists[i].encrypt.n > 0) {
-            break;
-        }
+    if (json_object_get(partner, "encryption_key") != NULL) {
+        return ES_OK;
     }
 
-    if (i == endpoint->fields.n) {
+    for (i = 0; i < lists->n; i++) {
+        if (lists->lists[i].encrypt.n == 0) {
+            continue;
+        }
+
+        es_pointer_add(pointer, sizeof(pointer), lists->lists[i].pattern);
+        es_pointer_add(pointer, sizeof(pointer), es_lit("encrypt"));
+
+        return es_problem_set(w->problem, ES_INVALID, -1, pointer,
+                              "%s needs the member \"encryption_key\" of the "
+                              "partner", pointer + 1);
+    }
+
+    return ES_OK;
+}
+
+
+/* Two lists may be too intricate only together.  The write of the second one is
+   refused, because their events would be.  `whose` says whose the first one
+   is. */
+
+static es_rc_t
+es_field_lists_meet(es_write_t *w, es_field_lists_t *endpoint,
+    const es_field_lists_t *partner, es_pool_t *pool, const char *whose)
+{
+    char                    pointer[ES_POINTER_MAX] = "/fields";
+    es_rc_t                 rc;
+    const es_field_pair_t  *pair;
+
+    rc = es_field_lists_pair(endpoint, partner, pool);
+
+    if (rc != ES_OK || endpoint->unreadable || partner->unreadable) {
+        return rc;
+    }
+
+    pair = es_field_lists_intricate(endpoint, partner);
+
+    if (pair == NULL) {
+        return ES_OK;
+    }
+
+    es_pointer_add(pointer, sizeof(pointer),
+                   w->kind == ES_KIND_PARTNER ? pair->partner->pattern
+                                              : pair->endpoint->pattern);
+
+    return es_problem_set(w->problem, ES_INVALID, -1, pointer,
+                          "%s has too many entries with \"*\" that meet those "
+                          "of the %s", pointer + 1, whose);
+}
+
+
+static es_rc_t
+es_endpoint_lists_admit(es_write_t *w, MDB_txn *txn, es_str_t name,
+    es_field_lists_t *lists, es_pool_t *pool)
+{
+    json_t            *object;
+    es_rc_t            rc;
+    MDB_val            text;
+    es_problem_t       problem = { 0 };
+    es_record_t        r = { NULL, pool, &problem };
+    es_field_lists_t   partner = { 0 };
+
+    if (lists->n == 0) {
         return ES_OK;
     }
 
@@ -139,17 +197,55 @@ es_encryption_key_there(es_write_t *w, MDB_txn *txn, es_str_t name,
         return rc;
     }
 
-    partner = json_loadb(text.mv_data, text.mv_size, 0, NULL);
-    key = json_object_get(partner, "encryption_key") != NULL;
-    json_decref(partner);
+    object = json_loadb(text.mv_data, text.mv_size, 0, NULL);
+    rc = es_encryption_key_there(w, object, lists);
 
-    es_pointer_add(pointer, sizeof(pointer), endpoint->fields.lists[i].pattern);
-    es_pointer_add(pointer, sizeof(pointer), es_lit("encrypt"));
+    if (rc == ES_OK && json_object_get(w->input, "fields") != NULL) {
+        r.object = object;
+        rc = es_take_field_lists(&r, true, &partner);
 
-    return key ? ES_OK
-               : es_problem_set(w->problem, ES_INVALID, -1, pointer,
-                                "%s needs the member \"encryption_key\" of "
-                                "the partner", pointer + 1);
+        if (rc == ES_OK) {
+            rc = es_field_lists_meet(w, lists, &partner, pool, "partner");
+        }
+    }
+
+    json_decref(object);
+
+    return rc;
+}
+
+
+/* The lists of a partner that are written, for each of its endpoints. */
+typedef struct {
+    es_write_t              *w;
+    const es_field_lists_t  *lists;
+} es_partner_lists_t;
+
+
+static es_rc_t
+es_partner_lists_meet(void *ctx, es_str_t name, es_str_t text)
+{
+    char                 whose[ES_POINTER_MAX];
+    es_rc_t              rc;
+    es_pool_t            pool = { 0 };
+    es_problem_t         problem = { 0 };
+    es_record_t          r = { NULL, &pool, &problem };
+    es_field_lists_t     lists = { 0 };
+    es_partner_lists_t  *p = ctx;
+
+    r.object = json_loadb(text.data, text.len, 0, NULL);
+    rc = es_take_field_lists(&r, false, &lists);
+
+    if (rc == ES_OK && lists.n > 0) {
+        (void) snprintf(whose, sizeof(whose), "endpoint \"%.*s\"",
+                        (int) name.len, name.data);
+        rc = es_field_lists_meet(p->w, &lists, p->lists, &pool, whose);
+    }
+
+    json_decref(r.object);
+    es_pool_wipe(&pool);
+
+    return rc;
 }
 
 
@@ -183,7 +279,7 @@ es_write_check_flag(es_write_t *w, MDB_txn *txn, json_t *object,
 
 static es_rc_t
 es_endpoint_admit(es_write_t *w, MDB_txn *txn, es_str_t partner,
-    const es_endpoint_t *endpoint)
+    es_endpoint_t *endpoint, es_pool_t *pool)
 {
     es_rc_t  rc;
 
@@ -200,7 +296,8 @@ es_endpoint_admit(es_write_t *w, MDB_txn *txn, es_str_t partner,
     }
 
     return rc == ES_OK
-           ? es_encryption_key_there(w, txn, partner, endpoint) : rc;
+           ? es_endpoint_lists_admit(w, txn, partner, &endpoint->fields, pool)
+           : rc;
 }
 
 
@@ -208,8 +305,9 @@ static es_rc_t
 es_write_check_partner(es_write_t *w, MDB_txn *txn, json_t *object,
     es_pool_t *pool)
 {
-    es_rc_t       rc;
-    es_partner_t  partner = { 0 };
+    es_rc_t             rc;
+    es_partner_t        partner = { 0 };
+    es_partner_lists_t  lists = { w, &partner.fields };
 
     rc = es_partner_decode(object, pool, &partner, w->problem);
 
@@ -219,6 +317,13 @@ es_write_check_partner(es_write_t *w, MDB_txn *txn, json_t *object,
 
     if (rc == ES_OK) {
         rc = es_encryption_key_works(w, &partner);
+    }
+
+    if (rc == ES_OK && partner.fields.n > 0
+        && json_object_get(w->input, "fields") != NULL)
+    {
+        rc = es_partner_index_walk(w->store, txn, ES_KIND_ENDPOINT, w->name,
+                                   es_null_str, es_partner_lists_meet, &lists);
     }
 
     return rc == ES_OK ? es_operations_admit(w, txn, &partner) : rc;
@@ -271,7 +376,7 @@ es_write_check(es_write_t *w, MDB_txn *txn, json_t *object)
         rc = es_endpoint_decode(object, &pool, &endpoint, &partner,
                                 w->problem);
         if (rc == ES_OK) {
-            rc = es_endpoint_admit(w, txn, partner, &endpoint);
+            rc = es_endpoint_admit(w, txn, partner, &endpoint, &pool);
         }
         break;
     }

@@ -103,6 +103,32 @@ refused(qr{no endpoint "ep_none"}, 'an unknown endpoint',
     qw(fields preview acme orders), $cursor, '--endpoint=ep_none');
 
 ###############################################################################
+# lists that are too intricate only together: whichever is written second
+
+sub meeting {
+    my ($name) = @_;
+    return '{"orders":{"allow":[' . join(',', map { my $i = $_; '"' . join('',
+        map { $_ == $i ? "/$name" : '/*' } 0 .. 7) . '/z"' } 0 .. 7) . ']}}';
+}
+my ($here, $there) = map { meeting($_) } qw(a b);
+
+my $many = '/fields/orders: fields/orders has too many entries with "\*" that meet those of the';
+
+fields($here);
+refused(qr{^eventsyncctl: endpoint "$mine": $many partner$}, "an endpoint's list",
+    qw(endpoint change), $mine, "--fields=$there");
+fields('');
+$t->ctl_ok('endpoint', 'change', $mine, "--fields=$there");
+refused(qr{^eventsyncctl: partner "acme": $many endpoint "$mine"$},
+    "a partner's list", qw(partner change acme), "--fields=$here");
+$t->ctl_ok(qw(partner change acme --publish=orders));
+pass('another change of the partner is not');
+$t->ctl_ok('endpoint', 'change', $mine, '--fields=');
+fields($here);
+pass('each is a list alone');
+fields('{"orders":{"allow":["/id","/name"]}}');
+
+###############################################################################
 # lists that cannot be read
 
 for my $damaged ('{"orders":{"allow":["/~"]}}', '{"other":{"allow":1}}', '[]',
