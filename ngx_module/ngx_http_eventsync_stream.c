@@ -234,6 +234,12 @@ ngx_http_eventsync_stream_run(ngx_http_eventsync_ctx_t *ctx)
 
         if (rc == NGX_OK) {
             rc = ngx_http_eventsync_stream_output(ctx);
+
+            /* the next commit wakes it: no need to look again */
+
+            if (rc == NGX_OK && ctx->stream->current) {
+                rc = NGX_BUSY;
+            }
         }
     }
 
@@ -455,6 +461,7 @@ ngx_http_eventsync_stream_fill(ngx_http_eventsync_ctx_t *ctx)
     /* left by an earlier check */
 
     ctx->problem = NULL;
+    ctx->stream->current = 0;
 
     if (ngx_exiting
         || ctx->stream->displaced
@@ -531,6 +538,8 @@ ngx_http_eventsync_stream_read(ngx_http_eventsync_ctx_t *ctx, es_txn_t *txn)
     ngx_http_eventsync_scan(reading, &feed, page->next);
 
     if (page->count) {
+        ctx->stream->current = !page->has_more;
+
         return ngx_http_eventsync_stream_frame(ctx, &feed, page);
     }
 

@@ -46,6 +46,8 @@ struct ngx_http_eventsync_stream_s {
     u_char                            fields[ES_FIELDS_ID];   /* its lists */
     ngx_buf_t                        *buf;
     ngx_uint_t                        given;      /* to the output filter */
+    ngx_uint_t                        current;    /* unsigned  current:1; no
+                                                     event follows the text */
     ngx_uint_t                        closing;    /* unsigned  closing:1; the
                                                      text is its last */
     ngx_uint_t                        displaced;  /* unsigned  displaced:1; its
