@@ -42,6 +42,7 @@ while_packing();
 unpacks();
 erasures();
 trims();
+beside_deletions();
 copies();
 
 done_testing();
@@ -190,17 +191,21 @@ sub two_processes {
     is_deeply(differences(), [], 'and has the same bytes');
 }
 
+# For a child, whose files would have the names of those of this process.
+sub repack {
+    for my $what (qw(unpack pack)) {
+        system($t->build . '/eventsyncctl', '--store', $t->store, 'feed', $what,
+            'orders') == 0 or die "feed $what: $?\n";
+    }
+}
+
 # Publishing, a backup and verifying go on beside it.
 sub while_packing {
     my $publisher = $t->background('publisher', sub {
-        $t->ctl_ok({ stdin => $t->event . "\n" }, qw(publish other))
-            until $t->told_to_end;
+        $t->publish('other', { key => $key }, {}) until $t->told_to_end;
     });
     my $packer = $t->background('packer', sub {
-        until ($t->told_to_end) {
-            $t->ctl_ok(qw(feed unpack orders));
-            $t->ctl_ok(qw(feed pack orders));
-        }
+        repack() until $t->told_to_end;
     });
     my @faults;
     for my $n (1 .. 5) {
@@ -265,6 +270,36 @@ sub trims {
     $t->ctl_ok(qw(feed pack orders));
     ok($t->verify, 'a page of which a part is gone may stay as it is');
     %plain = answers();
+}
+
+# Erasing, trimming and retention while another process packs and unpacks.
+sub beside_deletions {
+    my ($epoch) = $middle =~ /^(.*)-/;
+    unlink $t->testdir . '/end' or die "unlink: $!\n";
+    my $packer = $t->background('packer2', sub {
+        repack() until $t->told_to_end;
+    });
+    for my $n (20 .. 25) {
+        my @what = ("--subject=order/$n", qw(--feed=orders --forget-ids));
+        my ($rc, $out, $err) = $t->ctl('erase', @what, '--dry-run');
+        my ($events) = $out =~ /orders: (\d+) events/ or die "erase: $rc $out$err\n";
+        $t->ctl_ok('erase', @what, "--expect=$events");
+        $t->ctl_ok(qw(feed trim orders), "--before=$epoch-" . (170 + $n * 10));
+    }
+    $t->ctl_ok(qw(feed change orders --retain-count=700));
+    $t->ctl_ok({ stdin => join '', map { $t->event . "\n" } 1 .. 120 },
+        qw(publish orders --batch=40));
+    $t->tell_to_end;
+    is($packer->wait(60), 0, 'the packer ends well beside deletions');
+    ok($t->verify, 'the store verifies');
+    is(join(' ', map { () = ask("events?from=oldest&subject=order/$_")->{body} =~ /"cursor"/g }
+        20 .. 25), '', 'what was erased does not come back');
+    my $feed = Test::Eventsync::json($t->ctl_ok(qw(feed show orders)));
+    is(scalar(() = $t->ctl_ok(qw(tail orders)) =~ /\n/g), $feed->{events},
+        'the feed has the events that it says');
+    $t->ctl_ok(qw(feed pack orders));
+    ok($t->verify, 'and verifies when all is packed');
+    $t->ctl_ok(qw(feed change orders --retain-count=0));
 }
 
 sub copies {
