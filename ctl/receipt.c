@@ -3,10 +3,8 @@
 /* Writes signed receipts, and "audit receipt", which verifies one. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "receipt.h"
@@ -16,47 +14,14 @@
 #define RECEIPT_MAX    (64 << 20)
 
 
-/* Replaces the file, so that it is whole or as it was. */
-
-static int
-ctl_receipt_put(const char *path, const es_buf_t *text)
-{
-    int    fd;
-    bool   ok;
-    char  *temp;
-
-    if (asprintf(&temp, "%s.new", path) < 0) {
-        return ctl_fail(CTL_FAILED, "out of memory");
-    }
-
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-              RECEIPT_MODE);
-
-    ok = fd != -1
-         && write(fd, text->data, text->len) == (ssize_t) text->len
-         && fsync(fd) == 0;
-
-    if (fd != -1) {
-        ok = close(fd) == 0 && ok;
-    }
-
-    ok = ok && rename(temp, path) == 0;
-    free(temp);
-
-    return ok ? CTL_OK : ctl_fail(CTL_FAILED, "cannot write the receipt "
-                                  "\"%s\": %s", path, strerror(errno));
-}
-
-
 int
 ctl_receipt_write(const es_heads_key_t *key, const char *path,
     const json_t *receipt)
 {
-    int        rc;
     char      *line;
+    size_t     skip;
     es_rc_t    es;
     es_buf_t   text = { 0 };
-    size_t     skip;
 
     line = json_dumps(receipt, JSON_COMPACT);
     skip = sizeof(RECEIPT_MAGIC) - 1;
@@ -73,19 +38,16 @@ ctl_receipt_write(const es_heads_key_t *key, const char *path,
         es = es_buf_append(&text, "\n", 1);
     }
 
-    if (es != ES_OK) {
-        rc = ctl_fail(CTL_FAILED, "cannot sign the receipt: %s",
-                      es_reason(es));
-
-    } else {
+    if (es == ES_OK) {
         memmove(text.data, text.data + skip, text.len - skip);
         text.len -= skip;
-        rc = ctl_receipt_put(path, &text);
+        es = es_file_replace(path, &text, RECEIPT_MODE);
     }
 
     es_buf_free(&text);
 
-    return rc;
+    return es == ES_OK ? CTL_OK
+           : ctl_fail(CTL_FAILED, "no receipt: %s", es_reason(es));
 }
 
 

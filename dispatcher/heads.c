@@ -9,15 +9,9 @@
  * for the metrics.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "audit/heads.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/reason.h"
 #include "delivery/delivery.h"
 
@@ -52,37 +46,6 @@ esd_heads_check(const esd_dispatcher_t *d)
 }
 
 
-/* Replaces the file, so that its readers see a whole line. */
-
-static es_rc_t
-esd_heads_write(const char *path, const es_buf_t *line)
-{
-    int    fd;
-    bool   ok;
-    char  *temp;
-
-    if (asprintf(&temp, "%s.new", path) < 0) {
-        return ES_NOMEM;
-    }
-
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-              ESD_HEADS_MODE);
-
-    ok = fd != -1
-         && write(fd, line->data, line->len) == (ssize_t) line->len
-         && fsync(fd) == 0;
-
-    if (fd != -1) {
-        ok = close(fd) == 0 && ok;
-    }
-
-    ok = ok && rename(temp, path) == 0;
-    free(temp);
-
-    return ok ? ES_OK : es_refused(errno, "write", path);
-}
-
-
 static bool
 esd_heads_try(esd_dispatcher_t *d, es_buf_t *line, es_problem_t *problem)
 {
@@ -108,7 +71,8 @@ esd_heads_try(esd_dispatcher_t *d, es_buf_t *line, es_problem_t *problem)
     }
 
     if (rc == ES_OK) {
-        rc = esd_heads_write(d->options.audit_heads, line);
+        rc = es_file_replace(d->options.audit_heads, line,
+                             ESD_HEADS_MODE);
     }
 
     if (rc == ES_OK) {

@@ -276,3 +276,32 @@ es_file_owner(const char *text, uint32_t *id)
 
     return true;
 }
+
+
+es_rc_t
+es_file_replace(const char *path, const es_buf_t *text, mode_t mode)
+{
+    int    fd;
+    bool   ok;
+    char  *temp;
+
+    if (asprintf(&temp, "%s.new", path) < 0) {
+        return ES_NOMEM;
+    }
+
+    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+              mode);
+
+    ok = fd != -1
+         && write(fd, text->data, text->len) == (ssize_t) text->len
+         && fsync(fd) == 0;
+
+    if (fd != -1) {
+        ok = close(fd) == 0 && ok;
+    }
+
+    ok = ok && rename(temp, path) == 0;
+    free(temp);
+
+    return ok ? ES_OK : es_refused(errno, "write", path);
+}

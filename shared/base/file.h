@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Files and directories within a store.
+ * Files and directories within a store, and how a program replaces its own.
  *
  * Several users use a store, by the rights of its directories
  * (open/rights.h).  A file that the library makes gets the rights of its
@@ -34,6 +34,13 @@ es_rc_t es_file_mkdir(const char *dir, const char *parent);
  * ENOENT, and nothing is recorded), ES_FULL, ES_IO.  The caller closes `*fd`.
  */
 es_rc_t es_file_open(const char *path, int flags, unsigned share, int *fd);
+
+/*
+ * Writes a file of a program's own outside the store, with exactly this mode
+ * less the umask, and syncs it.  Readers see it whole or as it was, because it
+ * is written under the name with ".new" first.  ES_NOMEM, ES_FULL, ES_IO.
+ */
+es_rc_t es_file_replace(const char *path, const es_buf_t *text, mode_t mode);
 
 /* Returns the mode of a file in a directory of this mode. */
 mode_t es_file_mode(mode_t dir, unsigned share);
