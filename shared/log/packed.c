@@ -97,24 +97,30 @@ es_unpack_content(es_unpacking_t *u, uint32_t feed, const MDB_val *value)
 }
 
 
-/* Reads one column into `values`. */
+/* Reads one column into `values`.  Most values are that of the event before,
+   so eight of these are read at once. */
 
 static const uint8_t *
 es_unpack_column(const uint8_t *p, const uint8_t *end, uint32_t count,
-    int64_t *values)
+    int32_t *values)
 {
     int64_t   value;
-    uint32_t  i;
+    uint32_t  i, j;
     uint64_t  v;
 
-    for (i = 0, value = 0; i < count; i++) {
+    for (i = 0, value = 0; i < count; ) {
+        if (count - i >= sizeof(v) && end - p >= (ptrdiff_t) sizeof(v)) {
+            memcpy(&v, p, sizeof(v));
 
-        /* most values are that of the event before */
+            if (v == 0) {
+                for (j = 0; j < sizeof(v); j++) {
+                    values[i + j] = (int32_t) value;
+                }
 
-        if (p < end && *p == 0) {
-            values[i] = value;
-            p++;
-            continue;
+                i += sizeof(v);
+                p += sizeof(v);
+                continue;
+            }
         }
 
         p = es_varint_get(p, end, &v);
@@ -126,57 +132,90 @@ es_unpack_column(const uint8_t *p, const uint8_t *end, uint32_t count,
             return NULL;
         }
 
-        values[i] = value;
+        values[i++] = (int32_t) value;
     }
 
     return p;
 }
 
 
-/* Fills what the columns say of an entry.  All values are within
-   ES_PACKED_MAX, so sums of them do not overflow. */
+/* Fills what the columns say of an entry, if it fits together as
+   es_chunk_text() requires.  All values are within ES_PACKED_MAX, so sums of
+   them do not overflow. */
 
 static bool
-es_unpack_entry(const int64_t value[ES_COLUMNS][ES_CHUNK_COUNT], uint32_t i,
+es_unpack_entry(const int32_t value[ES_COLUMNS][ES_CHUNK_COUNT], uint32_t i,
     es_entry_t *entry)
 {
-    int64_t  type, type_end, subject, time, subject_end, mid;
+    int32_t  ident, id, type, type_len, type_end, subject, subject_len,
+             subject_end, time, mid;
 
-    type = value[ES_COLUMN_IDENT][i] + value[ES_COLUMN_TYPE_OFF][i];
-    type_end = type + value[ES_COLUMN_TYPE_LEN][i];
+    ident = value[ES_COLUMN_IDENT][i];
+    id = value[ES_COLUMN_ID][i];
+    type = ident + value[ES_COLUMN_TYPE_OFF][i];
+    type_len = value[ES_COLUMN_TYPE_LEN][i];
+    type_end = type + type_len;
     subject = value[ES_COLUMN_SUBJECT_OFF][i];
     subject = subject == 0 ? 0 : type_end + subject;
+    subject_len = value[ES_COLUMN_SUBJECT_LEN][i];
+    subject_end = subject_len == 0 ? type_end : subject + subject_len;
     time = value[ES_COLUMN_TIME_OFF][i];
     time = time == 0 ? 0 : type_end + time;
-    subject_end = value[ES_COLUMN_SUBJECT_LEN][i] == 0
-                  ? type_end : subject + value[ES_COLUMN_SUBJECT_LEN][i];
     mid = subject_end + value[ES_COLUMN_HEAD][i];
 
-    if ((value[ES_COLUMN_IDENT][i] | value[ES_COLUMN_ID][i] | type
-         | value[ES_COLUMN_TYPE_LEN][i] | subject
-         | value[ES_COLUMN_SUBJECT_LEN][i] | time)
-        & ~(int64_t) UINT16_MAX)
-    {
-        return false;
-    }
-
-    if (mid <= 0 || mid > ES_PACKED_MAX || value[ES_COLUMN_TAIL][i] <= 0
-        || (value[ES_COLUMN_FLAGS][i] & ~(int64_t) ES_ENTRY_ERASED))
+    if (((ident | id | type | type_len | subject | subject_len | time)
+         & ~UINT16_MAX)
+        || mid <= 0 || mid > ES_PACKED_MAX || value[ES_COLUMN_TAIL][i] <= 0
+        || (value[ES_COLUMN_FLAGS][i] & ~ES_ENTRY_ERASED)
+        || ident >= mid || type_end > mid || subject + subject_len > mid
+        || (int32_t) ES_ID_OFFSET + id > ident)
     {
         return false;
     }
 
     entry->mid = (uint32_t) mid;
-    entry->ident_len = (uint16_t) value[ES_COLUMN_IDENT][i];
-    entry->id_len = (uint16_t) value[ES_COLUMN_ID][i];
+    entry->ident_len = (uint16_t) ident;
+    entry->id_len = (uint16_t) id;
     entry->type_off = (uint16_t) type;
-    entry->type_len = (uint16_t) value[ES_COLUMN_TYPE_LEN][i];
+    entry->type_len = (uint16_t) type_len;
     entry->subject_off = (uint16_t) subject;
-    entry->subject_len = (uint16_t) value[ES_COLUMN_SUBJECT_LEN][i];
+    entry->subject_len = (uint16_t) subject_len;
     entry->time_off = (uint16_t) time;
     entry->flags = (uint8_t) value[ES_COLUMN_FLAGS][i];
 
     return true;
+}
+
+
+/* Finds out how long the events' cursors are, after that of the event before
+   the first one.  They grow at powers of ten. */
+
+static void
+es_unpack_cursors(es_unpacking_t *u)
+{
+    size_t       len;
+    uint32_t     i, run, end;
+    uint64_t     sequence;
+    const char  *name;
+
+    sequence = u->head->first;
+    u->cursors[0] = es_cursor_len(u->epochs.before, sequence - 1);
+
+    for (i = run = 0; run < u->epochs.n; run++) {
+        name = u->epochs.runs[run].name;
+        end = u->epochs.runs[run].end;
+        len = es_cursor_len(name, sequence + end - 1);
+
+        if (es_cursor_len(name, sequence + i) == len) {
+            for ( ; i < end; i++) {
+                u->cursors[i + 1] = len;
+            }
+        }
+
+        for ( ; i < end; i++) {
+            u->cursors[i + 1] = es_cursor_len(name, sequence + i);
+        }
+    }
 }
 
 
@@ -185,9 +224,8 @@ es_unpack_entry(const int64_t value[ES_COLUMNS][ES_CHUNK_COUNT], uint32_t i,
 static es_rc_t
 es_unpack_entries(es_unpacking_t *u)
 {
-    int64_t         value[ES_COLUMNS][ES_CHUNK_COUNT];
-    size_t          cursor, prev;
-    uint32_t        i, run, nerased;
+    int32_t         value[ES_COLUMNS][ES_CHUNK_COUNT];
+    uint32_t        i, nerased;
     uint64_t        left, packed;
     const uint8_t  *p;
 
@@ -204,26 +242,22 @@ es_unpack_entries(es_unpacking_t *u)
            + (uint64_t) (u->end - u->uuids) / ES_UUID_LEN
              * (ES_UUID_TEXT - 1);
 
-    cursor = es_cursor_len(u->epochs.before, u->head->first - 1);
+    es_unpack_cursors(u);
 
-    for (i = run = nerased = 0; i < u->head->count; i++) {
-        run += i == u->epochs.runs[run].end;
-        prev = cursor;
-        cursor = es_cursor_len(u->epochs.runs[run].name, u->head->first + i);
-
+    for (i = nerased = 0; i < u->head->count; i++) {
         if (!es_unpack_entry(value, i, &u->entries[i])) {
             return ES_CORRUPT;
         }
 
-        u->tails[i] = (uint64_t) value[ES_COLUMN_TAIL][i];
-        packed = u->entries[i].mid + u->tails[i];
+        u->tails[i] = (uint32_t) value[ES_COLUMN_TAIL][i];
+        packed = (uint64_t) u->entries[i].mid + u->tails[i];
 
         if (packed > left) {
             return ES_CORRUPT;
         }
 
         left -= packed;
-        u->body += packed + es_mid_len(cursor, prev);
+        u->body += packed + es_mid_len(u->cursors[i + 1], u->cursors[i]);
         u->entries[i].end = (uint32_t) u->body;
         u->body++;                             /* the comma */
         nerased += es_entry_erased(&u->entries[i]);
@@ -246,7 +280,7 @@ es_unpack_entries(es_unpacking_t *u)
 
 static char *
 es_unpack_mid(const es_packed_epochs_t *epochs, uint32_t run, uint32_t i,
-    uint64_t sequence, es_str_t mid, size_t len, char *out)
+    uint64_t sequence, size_t cursor, es_str_t mid, size_t len, char *out)
 {
     uint32_t     from;
     const char  *name, *before;
@@ -255,7 +289,7 @@ es_unpack_mid(const es_packed_epochs_t *epochs, uint32_t run, uint32_t i,
     from = run == 0 ? 0 : epochs->runs[run - 1].end;
 
     if (i > from + 1 && mid.len == len) {
-        return es_mid_next(mid, es_cursor_len(name, sequence), out);
+        return es_mid_next(mid, cursor, out);
     }
 
     before = i > from ? name
@@ -294,8 +328,8 @@ es_unpack_texts(es_unpacking_t *u, char *body)
 
         p += u->entries[i].mid;
 
-        (void) es_unpack_mid(&u->epochs, run, i, u->head->first + i, mid, len,
-                             p);
+        (void) es_unpack_mid(&u->epochs, run, i, u->head->first + i,
+                             u->cursors[i + 1], mid, len, p);
         mid = (es_str_t) { p, len };
         p += len;
 
@@ -310,24 +344,20 @@ es_unpack_texts(es_unpacking_t *u, char *body)
 }
 
 
-/* Completes the entries, whose texts are in place.  The stored lengths and the
-   texts must fit together as es_chunk_text() requires. */
+/* Completes the entries, whose texts are in place. */
 
-static es_rc_t
-es_unpack_finish(const es_unpacking_t *u, es_chunk_t *chunk,
+static void
+es_unpack_finish(const es_unpacking_t *u, const char *body,
     es_entry_t *entries, es_erased_t *erased)
 {
-    es_rc_t         rc;
     uint32_t        i;
-    es_str_t        text, subject;
+    es_str_t        subject;
+    const char     *text;
     const uint8_t  *p;
 
-    for (i = 0, p = u->erased; i < u->head->count; i++) {
-        rc = es_chunk_text(chunk, i, &text);
-        if (rc != ES_OK) {
-            return rc;
-        }
-
+    for (i = 0, p = u->erased, text = body; i < u->head->count;
+         text = body + entries[i].end + 1, i++)
+    {
         entries[i].hash = 0;
         entries[i].subject_nth = u->links[i].nth;
         entries[i].subject_prev = u->links[i].prev;
@@ -341,12 +371,10 @@ es_unpack_finish(const es_unpacking_t *u, es_chunk_t *chunk,
             continue;
         }
 
-        subject.data = text.data + entries[i].subject_off;
+        subject.data = text + entries[i].subject_off;
         subject.len = entries[i].subject_len;
         entries[i].subject_hash = es_subject_hash(subject);
     }
-
-    return ES_OK;
 }
 
 
@@ -399,8 +427,10 @@ es_unpack_layout(es_unpacking_t *u, es_chunk_t *chunk)
     chunk->commits = (const es_commit_of_t *) (memory + commits);
     chunk->epoch = epoch;
 
-    return es_unpack_finish(u, chunk, (es_entry_t *) (memory + entries),
-                            (es_erased_t *) (memory + erased));
+    es_unpack_finish(u, chunk->body, (es_entry_t *) (memory + entries),
+                     (es_erased_t *) (memory + erased));
+
+    return ES_OK;
 }
 
 

@@ -62,7 +62,9 @@ typedef struct {
     const uint8_t          *content;
     es_uuid_reader_t        text;      /* after the columns */
     const uint8_t          *content_end;
-    uint64_t                tails[ES_CHUNK_COUNT];
+    size_t                  cursors[ES_CHUNK_COUNT + 1];    /* lengths, from
+                                          the event before the first one on */
+    uint32_t                tails[ES_CHUNK_COUNT];
     es_entry_t              entries[ES_CHUNK_COUNT];
     size_t                  body;      /* bytes of the plain texts */
 } es_unpacking_t;

@@ -197,10 +197,11 @@ es_unpack_epochs(es_unpacking_t *u)
 static es_rc_t
 es_unpack_types(es_unpacking_t *u)
 {
-    size_t    bits;
-    uint32_t  i, j, index, distinct[ES_CHUNK_COUNT];
-    uint64_t  n, v;
-    unsigned  width, bit;
+    size_t          bits;
+    uint32_t        i, index, window, distinct[ES_CHUNK_COUNT];
+    uint64_t        n, v;
+    unsigned        width, have;
+    const uint8_t  *p;
 
     if (!es_unpack_number(u, u->head->count, &n) || n == 0) {
         return ES_CORRUPT;
@@ -221,10 +222,17 @@ es_unpack_types(es_unpacking_t *u)
         return ES_CORRUPT;
     }
 
-    for (i = 0, bit = 0; i < u->head->count; i++) {
-        for (j = 0, index = 0; j < width; j++, bit++) {
-            index |= (uint32_t) (u->p[bit / 8] >> bit % 8 & 1) << j;
+    /* An index has less than 8 bits, so the next byte has its rest. */
+
+    for (i = 0, p = u->p, window = 0, have = 0; i < u->head->count; i++) {
+        if (have < width) {
+            window |= (uint32_t) *p++ << have;
+            have += 8;
         }
+
+        index = window & ((1U << width) - 1);
+        window >>= width;
+        have -= width;
 
         if (index >= n) {
             return ES_CORRUPT;
