@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <zstd.h>
 
 #include "event/cursor.h"
 #include "event/digest.h"
@@ -517,29 +516,6 @@ es_packing_content(es_packing_t *p)
 }
 
 
-static es_rc_t
-es_packing_frame(const es_buf_t *content, unsigned level, es_buf_t *out)
-{
-    size_t  n, bound;
-
-    bound = ZSTD_compressBound(content->len);
-
-    if (es_buf_reserve(out, bound) != ES_OK) {
-        return ES_NOMEM;
-    }
-
-    n = ZSTD_compress(out->data + out->len, bound, content->data, content->len,
-                      (int) level);
-    if (ZSTD_isError(n)) {
-        return ES_NOMEM;
-    }
-
-    out->len += n;
-
-    return ES_OK;
-}
-
-
 /* ---- the chunk ---- */
 
 
@@ -580,7 +556,7 @@ es_packing_write(const es_packing_t *p, uint32_t feed, const es_chunk_t *first,
                                p->content.data, p->content.len);
     memcpy(out->data + start, &head.hash, sizeof(head.hash));
 
-    return es_packing_frame(&p->content, level, out);
+    return es_packed_frame(&p->content, level, head.body, out);
 }
 
 

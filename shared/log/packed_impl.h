@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * What packed.c, packed_side.c and packed_encode.c share.
+ * What packed.c, packed_side.c, packed_encode.c and packed_frame.c share.
  *
  * An entry's numbers stand in columns.  Offsets are counted from where they
  * mostly are, so that a column of events of one kind has one value.
@@ -71,6 +71,13 @@ typedef struct {
 
 /* Reads the side of u->head.  ES_CORRUPT. */
 es_rc_t es_unpack_side(es_unpacking_t *u);
+
+/*
+ * Appends `content` as one zstd frame to a value that has `value` bytes before
+ * it.  ES_NOMEM.
+ */
+es_rc_t es_packed_frame(const es_buf_t *content, unsigned level, size_t value,
+    es_buf_t *out);
 
 /* Bits of an index below `n`, and bytes of `count` of these. */
 static inline unsigned
