@@ -60,6 +60,8 @@ static const ctl_option_row_t  ctl_erase_rows[] = {
       CTL_FREE },
     { "forget-ids", NULL, "allow that the events are published again, so that "
       "no key file is needed", CTL_FREE },
+    { "drop-digest", NULL, "keep no digest of them, and give up the proof of "
+      "what partners have", CTL_FREE },
     { NULL, NULL, NULL, CTL_FREE }
 };
 

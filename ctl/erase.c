@@ -30,6 +30,7 @@ typedef struct {
     const char  *dry;
     const char  *expect;
     const char  *forget;
+    const char  *drop;
 } ctl_erase_text_t;
 
 typedef struct {
@@ -67,6 +68,7 @@ ctl_erase_args(ctl_t *ctl, int *argc, char **argv, ctl_erase_text_t *text,
         { "dry-run", &text->dry },
         { "expect", &text->expect },
         { "forget-ids", &text->forget },
+        { "drop-digest", &text->drop },
         { NULL, NULL }
     };
 
@@ -77,6 +79,7 @@ ctl_erase_args(ctl_t *ctl, int *argc, char **argv, ctl_erase_text_t *text,
 
     e->dry = text->dry != NULL;
     e->what.forget = text->forget != NULL;
+    e->what.drop = text->drop != NULL;
 
     if (text->expect != NULL) {
         rc = ctl_number("expect", text->expect, 0, ES_SEQUENCE_MAX,

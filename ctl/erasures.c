@@ -67,6 +67,10 @@ ctl_erasures_line(void *ctx, uint64_t number, const es_erasure_t *erasure)
         (void) json_object_set_new(json, "hash", json_string(hash));
     }
 
+    if (json != NULL && erasure->dropped) {
+        (void) json_object_set_new(json, "digest", json_string("dropped"));
+    }
+
     ctl_print(json);
     json_decref(json);
 
@@ -138,17 +142,18 @@ ctl_erasures_parse(json_t *json, uint64_t *number, es_erasure_t *erasure)
     json_int_t   n, feed;
     unsigned     i;
     es_cursor_t  at;
-    const char  *cursor, *time, *kid = NULL, *hash = NULL;
+    const char  *cursor, *time, *kid = NULL, *hash = NULL, *digest = NULL;
 
     memset(erasure, 0, sizeof(*erasure));
 
-    if (json_unpack(json, "{s:I, s:I, s:s, s:s, s?s, s?s}", "number", &n,
+    if (json_unpack(json, "{s:I, s:I, s:s, s:s, s?s, s?s, s?s}", "number", &n,
                     "feed", &feed, "cursor", &cursor, "time", &time, "key",
-                    &kid, "hash", &hash) != 0
+                    &kid, "hash", &hash, "digest", &digest) != 0
         || n <= 0 || feed <= 0 || feed > UINT32_MAX
         || es_cursor_parse(es_str(cursor), &at) != ES_OK
         || es_time_parse(es_str(time), &time_ms) != ES_OK
         || (kid == NULL) != (hash == NULL)
+        || (digest != NULL && strcmp(digest, "dropped") != 0)
         || (kid != NULL && (strlen(kid) != ES_KID_LEN
                             || strlen(hash) != 2 * ES_ERASED_HASH)))
     {
@@ -159,6 +164,7 @@ ctl_erasures_parse(json_t *json, uint64_t *number, es_erasure_t *erasure)
     erasure->time_ms = time_ms;
     erasure->feed = (uint32_t) feed;
     erasure->sequence = at.sequence;
+    erasure->dropped = digest != NULL;
     memcpy(erasure->epoch, at.epoch, sizeof(erasure->epoch));
 
     if (kid == NULL) {

@@ -107,6 +107,12 @@ ctl_export_digests(ctl_export_t *x, es_txn_t *txn)
         es = es_range_digest(txn, &x->feed, x->to, x->digest);
     }
 
+    if (es == ES_BUSY) {
+        return ctl_fail(CTL_FAILED, "feed \"%s\": an erasure makes its digest "
+                        "chain anew; try again when \"erase\" has ended, or "
+                        "complete it with --expect=0", x->name);
+    }
+
     return es == ES_OK ? CTL_OK : ctl_fail(CTL_FAILED, "feed \"%s\": %s",
                                            x->name, es_reason(es));
 }

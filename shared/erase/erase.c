@@ -18,6 +18,7 @@
 #include "log/feed.h"
 #include "log/feed_pack.h"
 #include "log/feed_record.h"
+#include "log/rechain.h"
 #include "log/store_clock.h"
 #include "log/subject.h"
 #include "log/tombstone.h"
@@ -58,12 +59,29 @@ typedef struct {
 } es_eraser_t;
 
 
+/* True if the i-th event is erased by this: a tombstone only for its digest. */
+
+static bool
+es_erase_takes(const es_erase_t *what, const es_chunk_t *chunk, uint32_t i)
+{
+    uint8_t   digest[ES_CHAIN_LEN];
+    es_str_t  text;
+
+    return !es_entry_erased(&chunk->entries[i])
+           || (what->drop && es_chunk_text(chunk, i, &text) == ES_OK
+               && es_digest_tombstone(text.data, text.len, digest));
+}
+
+
 /* ---- the chunk that is worked on ---- */
 
+
+/* A tombstone has no (source, id) of a producer any more. */
 
 static es_rc_t
 es_erase_record(es_eraser_t *e, uint32_t i)
 {
+    bool               erased;
     es_rc_t            rc;
     es_str_t           text, ident, cursor;
     es_erasing_t       erasing;
@@ -73,6 +91,7 @@ es_erase_record(es_eraser_t *e, uint32_t i)
     es_cursor_t  at;
 
     entry = &e->chunk.entries[i];
+    erased = es_entry_erased(entry);
 
     rc = es_chunk_text(&e->chunk, i, &text);
     if (rc != ES_OK) {
@@ -90,12 +109,13 @@ es_erase_record(es_eraser_t *e, uint32_t i)
     erasure.feed = e->feed.number;
     erasure.sequence = e->chunk.head->first + i;
     erasure.time_ms = e->now_ms;
+    erasure.dropped = e->what->drop;
     memcpy(erasure.epoch, at.epoch, sizeof(erasure.epoch));
 
     if (e->what->again != NULL) {
         erasure = *e->what->again;
 
-    } else if (!e->what->forget) {
+    } else if (!erased && !e->what->forget) {
         memcpy(erasure.kid, es_keyring_current(e->store->ring), ES_KID_LEN);
 
         rc = es_erased_hash(e->store, es_keyring_current(e->store->ring),
@@ -111,7 +131,8 @@ es_erase_record(es_eraser_t *e, uint32_t i)
 
     e->done[e->ndone++] = erasure.sequence;
 
-    return es_erasure_put(e->store, e->txn, &e->erasures, &erasure, &erasing);
+    return es_erasure_put(e->store, e->txn, &e->erasures, &erasure,
+                          erased ? NULL : &erasing);
 }
 
 
@@ -157,11 +178,15 @@ es_erase_flush(es_eraser_t *e)
         if (e->which[i]) {
             rc = es_erase_record(e, i);
         }
+
+        if (e->which[i] && e->what->drop) {
+            es_rechain_from(&e->feed, &e->chunk);
+        }
     }
 
     if (rc == ES_OK) {
         rc = es_erased_chunk(&e->feed, &e->chunk, e->which, e->unlinked,
-                             &e->out);
+                             e->what->drop, &e->out);
     }
 
     es_event_key(e->feed.number, e->chunk.last, name);
@@ -269,7 +294,7 @@ es_erase_subject(es_eraser_t *e, es_str_t text, es_subject_t *subject)
         rc = es_erase_load(e, subject->roots[0].sequence, &i);
 
         if (rc == ES_OK) {
-            e->which[i] = !es_entry_erased(&e->chunk.entries[i]);
+            e->which[i] = es_erase_takes(e->what, &e->chunk, i);
             rc = es_erase_unlink(e, i, subject);
         }
     }
@@ -335,14 +360,9 @@ es_erase_event(es_eraser_t *e, uint64_t sequence)
     }
 
     entry = &e->chunk.entries[i];
+    e->which[i] = es_erase_takes(e->what, &e->chunk, i);
 
-    if (es_entry_erased(entry)) {
-        return ES_OK;
-    }
-
-    e->which[i] = true;
-
-    if (entry->subject_len == 0) {
+    if (es_entry_erased(entry) || entry->subject_len == 0) {
         return ES_OK;
     }
 
@@ -422,8 +442,9 @@ es_erase_audit(es_eraser_t *e)
     (void) es_feed_cursor(&e->feed, high, last);
 
     change.object = es_str(e->feed.name);
-    change.after = json_pack("{s:i, s:s, s:s}", "events", (int) e->ndone,
-                             "first", first, "last", last);
+    change.after = json_pack("{s:i, s:s, s:s, s:s*}", "events",
+                             (int) e->ndone, "first", first, "last", last,
+                             "digests", e->what->drop ? "dropped" : NULL);
     if (change.after == NULL) {
         return ES_NOMEM;
     }
@@ -610,7 +631,8 @@ es_erase_find_slice(es_txn_t *txn, const es_erase_t *what,
 
         entry = &chunk.entries[*at - chunk.head->first];
 
-        if (!es_entry_erased(entry)) {
+        if (es_erase_takes(what, &chunk, (uint32_t) (*at - chunk.head->first)))
+        {
             what->each(what->ctx, feed, *at);
         }
 
@@ -641,7 +663,8 @@ es_erase_find_event(es_txn_t *txn, const es_erase_t *what,
     }
 
     if (rc == ES_OK
-        && !es_entry_erased(&chunk.entries[sequence - chunk.head->first]))
+        && es_erase_takes(what, &chunk,
+                          (uint32_t) (sequence - chunk.head->first)))
     {
         what->each(what->ctx, feed, sequence);
     }

@@ -12,6 +12,10 @@
  * in a transaction that also records the erasure and an entry of the audit.
  * After a crash the subject has the events that are not erased yet, so the same
  * call completes the work.
+ *
+ * With `drop` the digest is gone, too.  Then manifests from the event on prove
+ * nothing until es_erase_finish() has made the digest chain anew
+ * (log/rechain.h), and those that partners have prove nothing of it any more.
  */
 
 #ifndef ES_ERASE_H
@@ -29,6 +33,9 @@ typedef struct {
     es_cursor_t  event;        /* without a subject: the event of this cursor */
     bool         forget;       /* keep no hash: the same (source, id) may be
                                   published again */
+    bool         drop;         /* keep no digest, also of events that are
+                                  tombstones already; es_erase_finish() makes
+                                  the chain anew */
     const es_erasure_t  *again;    /* the record of the erasure; NULL: a new
                                       one is made */
 
@@ -55,8 +62,9 @@ es_rc_t es_erase(es_store_t *store, const es_erase_t *what);
 
 /*
  * Overwrites what is left of erased events in the id index and in the files of
- * the log.  A call completes what an earlier one did not.  It takes as long as
- * it takes to write the log's free pages.
+ * the log, after it has made anew the digest chains of feeds with dropped
+ * digests.  A call completes what an earlier one did not.  It takes as long as
+ * it takes to write the log's free pages, and to read those feeds.
  *
  * ES_BUSY: a reader has kept free pages from use for `wait_ms`; its process is
  * in `scrub->reader`.

@@ -96,6 +96,7 @@ es_erase_again(es_store_t *store, const es_erasure_t *erasure)
     es_feed_t   feed;
     es_slice_t  slice = { 1, 1 };
     es_erase_t  what = { .forget = true, .again = erasure,
+                         .drop = erasure->dropped,
                          .each = es_again_each, .ctx = &recorded };
     es_again_t  again = { store, erasure };
 

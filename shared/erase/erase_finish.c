@@ -13,6 +13,7 @@
 #include "log/feed.h"
 #include "log/feed_record.h"
 #include "log/id_index_fill.h"
+#include "log/rechain.h"
 #include "log/subject.h"
 #include "store/env.h"
 #include "store/scrub.h"
@@ -77,7 +78,13 @@ es_erase_finish(es_store_t *store, int64_t wait_ms, es_scrub_t *scrub)
         return rc;
     }
 
-    rc = es_env_scrub(store->log, wait_ms, scrub);
+    /* after the count, which then tells of no chain that is not complete */
+
+    rc = es_rechain(store);
+
+    if (rc == ES_OK) {
+        rc = es_env_scrub(store->log, wait_ms, scrub);
+    }
 
     return rc == ES_OK ? es_env_shrink(store->log, es_erase_note, &end,
                                        &end.slice) : rc;

@@ -47,9 +47,7 @@ es_digest_erased(const char *text, size_t len)
 }
 
 
-/* False: the text is no tombstone with a digest. */
-
-static bool
+bool
 es_digest_tombstone(const char *text, size_t len,
     uint8_t digest[ES_CHAIN_LEN])
 {

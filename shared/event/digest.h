@@ -8,7 +8,8 @@
  *
  * The text is the event as every channel sends it without a filter.  The chain
  * is over digests, so that the digest of an erased event can stand for its
- * text.  Its tombstone has that digest as an extension.
+ * text.  Its tombstone has that digest as an extension.  A tombstone without it
+ * counts as any other event: with the digest of its own text.
  */
 
 #ifndef ES_DIGEST_H
@@ -29,12 +30,19 @@
 void es_digest_event(const char *text, size_t len,
     uint8_t digest[ES_CHAIN_LEN]);
 
-/* The source of tombstones, and what is before and after their digest. */
+/* The source of tombstones, the word that they are such, and what is before
+   their digest. */
 #define ES_TOMBSTONE_SOURCE  "/eventsync/erased"
-#define ES_TOMBSTONE_DIGEST  ",\"erased\":true,\"digest\":\""
+#define ES_TOMBSTONE_ERASED  ",\"erased\":true"
+#define ES_TOMBSTONE_DIGEST  ES_TOMBSTONE_ERASED ",\"digest\":\""
 
 /* True: the text of an event is that of a tombstone. */
 bool es_digest_erased(const char *text, size_t len);
+
+/* Reads the digest of a tombstone.  False: the text is no tombstone, or one
+   without a digest. */
+bool es_digest_tombstone(const char *text, size_t len,
+    uint8_t digest[ES_CHAIN_LEN]);
 
 /* Computes the digest of one event, or takes that of a tombstone. */
 void es_digest_sent(const char *text, size_t len,

@@ -11,9 +11,11 @@
 #include "event/event.h"
 #include "inspect/verify_internal.h"
 #include "log/chunk.h"
+#include "log/erased.h"
 #include "log/feed.h"
 #include "log/feed_record.h"
 #include "log/id_index_fill.h"
+#include "log/rechain.h"
 #include "log/subject.h"
 #include "log/unpacked.h"
 #include "registry/registry.h"
@@ -243,7 +245,7 @@ es_verify_fold(const es_chunk_t *chunk, uint32_t from, uint32_t to,
 
 
 /* The digest chain and the count of bytes continue, at the event `from`, those
-   of the chunk before. */
+   of the chunk before.  A chain that must be made anew proves nothing. */
 
 static void
 es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t from)
@@ -255,8 +257,11 @@ es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t from)
     memcpy(digest, chunk->head->digest, ES_CHAIN_LEN);
     es_verify_fold(chunk, 0, from, &total, digest);
 
+    v->seam |= !es_rechain_has(&v->feed, chunk->head->first);
+
     if (chunk->head->first + from > v->feed.oldest
-        && (total != v->total || memcmp(digest, v->digest, ES_CHAIN_LEN) != 0))
+        && (total != v->total
+            || (!v->seam && memcmp(digest, v->digest, ES_CHAIN_LEN) != 0)))
     {
         es_verify_fault(v, "the digest chain is broken before event %llu",
                         (unsigned long long) chunk->head->first + from);
@@ -264,11 +269,13 @@ es_verify_chain(es_verify_ctx_t *v, const es_chunk_t *chunk, uint32_t from)
 
     es_verify_fold(chunk, from, chunk->head->count, &total, digest);
     v->total = total;
+    v->seam = !es_rechain_has(&v->feed, chunk->last);
     memcpy(v->digest, digest, ES_CHAIN_LEN);
 
     if (chunk->last == v->feed.last
         && (v->feed.total != v->total
-            || memcmp(v->feed.digest, v->digest, ES_CHAIN_LEN) != 0))
+            || (!v->seam
+                && memcmp(v->feed.digest, v->digest, ES_CHAIN_LEN) != 0)))
     {
         es_verify_fault(v, "the digest of the head does not match its events");
     }
@@ -570,6 +577,24 @@ es_verify_epochs(es_verify_ctx_t *v)
 }
 
 
+/* After an erasure that dropped digests, the next chunk may have the value of
+   another chain than the one before it had in its slice. */
+
+static es_rc_t
+es_verify_erasures(es_verify_ctx_t *v, MDB_txn *txn)
+{
+    es_rc_t        rc;
+    es_erasures_t  erasures;
+
+    rc = es_erasures_load(v->store, txn, &erasures);
+
+    v->seam |= erasures.count != v->erasures;
+    v->erasures = erasures.count;
+
+    return rc;
+}
+
+
 es_rc_t
 es_verify_feed_slice(MDB_txn *txn, void *ctx)
 {
@@ -587,6 +612,10 @@ es_verify_feed_slice(MDB_txn *txn, void *ctx)
     if (rc == ES_NOT_FOUND) {
         v->done = true;
         return ES_OK;
+    }
+
+    if (rc == ES_OK) {
+        rc = es_verify_erasures(v, txn);
     }
 
     if (rc != ES_OK) {

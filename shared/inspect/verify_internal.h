@@ -29,6 +29,9 @@ typedef struct {
     int64_t        time_ms;        /* of the chunk before */
     uint64_t       total;          /* bytes before the next chunk */
     uint8_t        digest[ES_CHAIN_LEN];
+    uint64_t       erasures;       /* of the slice before */
+    bool           seam;           /* the next chunk may be of another digest
+                                      chain than `digest` (log/rechain.h) */
     uint8_t        subject_key[ES_SUBJECT_KEY_MAX];
     size_t         subject_key_len;
     uint8_t        type_key[ES_BYTYPE_KEY_LEN];

@@ -4,6 +4,8 @@
  * Reads and writes the records of erasures.
  */
 
+#include <stddef.h>
+
 #include "base/base.h"
 #include "log/erased.h"
 #include "log/feed.h"
@@ -198,7 +200,8 @@ es_erasure_put(es_store_t *store, MDB_txn *txn, es_erasures_t *erasures,
     if (rc == ES_OK) {
         key = es_erased_numbered(&text, ES_META_ERASURE, erasures->count);
         value.mv_data = (void *) (uintptr_t) erasure;
-        value.mv_size = sizeof(*erasure);
+        value.mv_size = erasure->dropped ? sizeof(*erasure)
+                                         : offsetof(es_erasure_t, dropped);
         rc = es_env_rc(mdb_put(txn, dbi, &key, &value, 0));
     }
 
@@ -257,12 +260,15 @@ es_erasures_each(es_store_t *store, MDB_txn *txn, uint64_t number,
          rc == 0 && es_erased_is(&key, ES_META_ERASURE, &number);
          rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
     {
-        if (value.mv_size != sizeof(erasure)) {
+        if (value.mv_size != sizeof(erasure)
+            && value.mv_size != offsetof(es_erasure_t, dropped))
+        {
             result = ES_CORRUPT;
             break;
         }
 
-        memcpy(&erasure, value.mv_data, sizeof(erasure));
+        erasure.dropped = 0;
+        memcpy(&erasure, value.mv_data, value.mv_size);
         erasure.epoch[ES_EPOCH_MAX] = '\0';
 
         result = fn(ctx, number, &erasure);

@@ -50,9 +50,12 @@ typedef struct __attribute__((packed)) {
     int64_t   time_ms;                     /* of the erasure */
     char      kid[ES_KID_LEN];             /* zeros: no hash was kept */
     uint8_t   hash[ES_ERASED_HASH];
+    uint8_t   dropped;                     /* 1: the digest, too; a record of
+                                              another erasure ends before */
 } es_erasure_t;
 
-ES_STORED_SIZE(es_erasure_t, 60);
+ES_STORED_SIZE(es_erasure_t, 61);
+ES_STORED_AT(es_erasure_t, dropped, 60);
 
 typedef struct __attribute__((packed)) {
     uint64_t  hash;                        /* in the id index */

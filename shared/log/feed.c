@@ -46,23 +46,49 @@ typedef struct {
 static es_rc_t es_feed_trim_slice(MDB_txn *txn, void *ctx);
 
 
+/* Reads what follows the epochs.  False: it is damaged. */
+
+static bool
+es_feed_decode_rest(const char *p, es_feed_t *feed)
+{
+    if (feed->held) {
+        memcpy(&feed->hold, p, sizeof(es_hold_t));
+        p += sizeof(es_hold_t);
+
+        if (feed->hold.reason[ES_HOLD_REASON_MAX] != '\0') {
+            return false;
+        }
+    }
+
+    if (feed->rechained) {
+        memcpy(&feed->rechain, p, sizeof(es_rechain_t));
+
+        if (feed->rechain.form != ES_RECHAIN_FORM) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 es_rc_t
 es_feed_decode(const MDB_val *key, const MDB_val *val, es_feed_t *feed)
 {
-    bool                     held;
-    size_t                   earlier;
+    bool                     held, rechained;
+    size_t                   earlier, rest;
     const es_feed_record_t  *record;
 
     earlier = val->mv_size - sizeof(es_feed_record_t);
-    held = earlier % sizeof(es_earlier_t) != 0;
-
-    if (held) {
-        earlier -= sizeof(es_hold_t);
-    }
+    rest = earlier % sizeof(es_earlier_t);
+    held = rest == ES_FEED_HELD || rest == ES_FEED_BOTH;
+    rechained = rest == ES_FEED_RECHAINED || rest == ES_FEED_BOTH;
+    rest = (held ? sizeof(es_hold_t) : 0)
+           + (rechained ? sizeof(es_rechain_t) : 0);
+    earlier -= rest;
 
     if (key->mv_size > ES_FEED_MAX
-        || val->mv_size < sizeof(es_feed_record_t)
-                          + (held ? sizeof(es_hold_t) : 0)
+        || val->mv_size < sizeof(es_feed_record_t) + rest
         || earlier % sizeof(es_earlier_t) != 0
         || earlier > sizeof(feed->earlier))
     {
@@ -91,17 +117,10 @@ es_feed_decode(const MDB_val *key, const MDB_val *val, es_feed_t *feed)
     feed->nearlier = (uint32_t) (earlier / sizeof(es_earlier_t));
     memcpy(feed->earlier, record + 1, earlier);
     feed->held = held;
+    feed->rechained = rechained;
 
-    if (held) {
-        memcpy(&feed->hold, (const char *) (record + 1) + earlier,
-               sizeof(es_hold_t));
-
-        if (feed->hold.reason[ES_HOLD_REASON_MAX] != '\0') {
-            return ES_CORRUPT;
-        }
-    }
-
-    return ES_OK;
+    return es_feed_decode_rest((const char *) (record + 1) + earlier, feed)
+           ? ES_OK : ES_CORRUPT;
 }
 
 
@@ -152,25 +171,27 @@ es_feed_load(es_store_t *store, MDB_txn *txn, es_str_t name, es_feed_t *feed)
 es_rc_t
 es_feed_save(es_store_t *store, MDB_txn *txn, const es_feed_t *feed)
 {
-    size_t   earlier, hold;
+    size_t   earlier, hold, rechain;
     MDB_val  key, val;
     struct {
         es_feed_record_t  record;
         char              rest[ES_FEED_EARLIER_MAX * sizeof(es_earlier_t)
-                               + sizeof(es_hold_t)];
+                               + sizeof(es_hold_t) + sizeof(es_rechain_t)];
     } value;
 
     earlier = feed->nearlier * sizeof(es_earlier_t);
     hold = feed->held ? sizeof(es_hold_t) : 0;
+    rechain = feed->rechained ? sizeof(es_rechain_t) : 0;
 
     es_feed_encode(feed, &value.record);
     memcpy(value.rest, feed->earlier, earlier);
     memcpy(value.rest + earlier, &feed->hold, hold);
+    memcpy(value.rest + earlier + hold, &feed->rechain, rechain);
 
     key.mv_data = (void *) (uintptr_t) feed->name;
     key.mv_size = strlen(feed->name);
     val.mv_data = &value;
-    val.mv_size = sizeof(value.record) + earlier + hold;
+    val.mv_size = sizeof(value.record) + earlier + hold + rechain;
 
     return es_env_rc(mdb_put(txn, es_env_dbi(store->log, ES_LOG_FEEDS), &key,
                              &val, 0));
@@ -691,6 +712,7 @@ es_feed_reset_txn(MDB_txn *txn, void *ctx)
     u->feed.forgotten = 0;
     u->feed.nearlier = 0;
     memset(u->feed.digest, 0, ES_CHAIN_LEN);
+    u->feed.rechained = false;
 
     return es_feed_save(u->store, txn, &u->feed);
 }

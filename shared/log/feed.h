@@ -32,6 +32,15 @@ typedef struct __attribute__((packed)) {
     char      reason[ES_HOLD_REASON_MAX + 1];  /* filled up with NUL */
 } es_hold_t;
 
+/* How far the digest chain was made anew, as it is stored (rechain.h). */
+typedef struct __attribute__((packed)) {
+    uint64_t  next;               /* first event of the next chunk */
+    uint8_t   digest[ES_CHAIN_LEN];   /* D(next - 1), of the new chain */
+    uint32_t  form;               /* ES_RECHAIN_FORM; another is refused */
+} es_rechain_t;
+
+#define ES_RECHAIN_FORM  1
+
 typedef struct {
     char      name[ES_FEED_MAX + 1];
     char      epoch[ES_EPOCH_MAX + 1];    /* the present one */
@@ -50,10 +59,14 @@ typedef struct {
     uint64_t  forgotten;          /* last sequence of epochs that had no room
                                      below; 0: none */
     bool          held;           /* by `hold` */
+    bool          rechained;      /* from `rechain.next` on the digest chain
+                                     must still be made anew, and proves
+                                     nothing; so does `digest` */
     uint32_t      nearlier;
     es_earlier_t  earlier[ES_FEED_EARLIER_MAX];   /* the oldest one first; the
                                                      rest is not set */
     es_hold_t     hold;           /* set only if `held` */
+    es_rechain_t  rechain;        /* set only if `rechained` */
 } es_feed_t;
 
 /* Settings of a feed; 0: no limit, not packed. */

@@ -21,11 +21,14 @@
 
 /*
  * A feed's record in the database `feeds`.  Its earlier epochs follow, each as
- * an es_earlier_t, the oldest one first, and then its es_hold_t, if it is held.
+ * an es_earlier_t, the oldest one first, and then its es_hold_t, if it is held,
+ * and its es_rechain_t, if its digest chain must still be made anew.
  *
  * A program that knows no holds refuses such a record for its size, so it can
- * delete no event that is held.  That is why the size of a hold is no multiple
- * of that of an epoch.
+ * delete no event that is held.  In the same way a program that knows no
+ * es_rechain_t refuses a feed whose chain proves nothing at the moment.  That
+ * is why the sizes of both, and their sum, differ by no multiple of that of an
+ * epoch.
  */
 typedef struct __attribute__((packed)) {
     uint32_t  number;
@@ -62,8 +65,21 @@ ES_STORED_SIZE(es_earlier_t, 24);
 ES_STORED_AT(es_earlier_t, last, 16);
 ES_STORED_SIZE(es_hold_t, 136);
 ES_STORED_AT(es_hold_t, reason, 8);
-_Static_assert(sizeof(es_hold_t) % sizeof(es_earlier_t) != 0,
-               "a hold must not look like earlier epochs");
+ES_STORED_SIZE(es_rechain_t, 44);
+ES_STORED_AT(es_rechain_t, digest, 8);
+ES_STORED_AT(es_rechain_t, form, 40);
+
+/* What a record's size says of the part after the epochs. */
+#define ES_FEED_HELD       (sizeof(es_hold_t) % sizeof(es_earlier_t))
+#define ES_FEED_RECHAINED  (sizeof(es_rechain_t) % sizeof(es_earlier_t))
+#define ES_FEED_BOTH       ((sizeof(es_hold_t) + sizeof(es_rechain_t))        \
+                            % sizeof(es_earlier_t))
+
+_Static_assert(ES_FEED_HELD != 0 && ES_FEED_RECHAINED != 0
+               && ES_FEED_BOTH != 0 && ES_FEED_HELD != ES_FEED_RECHAINED
+               && ES_FEED_HELD != ES_FEED_BOTH
+               && ES_FEED_RECHAINED != ES_FEED_BOTH,
+               "the size of a record must tell what it has");
 
 /* ES_CORRUPT: the name or the record is not a feed's. */
 es_rc_t es_feed_decode(const MDB_val *key, const MDB_val *val,

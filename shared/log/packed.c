@@ -475,6 +475,35 @@ es_packed_decode(uint32_t feed, uint64_t last, const MDB_val *value,
 }
 
 
+es_rc_t
+es_packed_relink(uint32_t feed, uint64_t last, const MDB_val *value,
+    const uint8_t digest[ES_CHAIN_LEN])
+{
+    es_rc_t           rc;
+    es_unpacking_t    u;
+    es_chunk_head_t  *head;
+
+    rc = es_packed_check(value, last);
+    if (rc != ES_OK) {
+        return rc;
+    }
+
+    head = value->mv_data;
+    u.head = head;
+    u.last = last;
+
+    rc = es_unpack_content(&u, feed, value);
+
+    if (rc == ES_OK) {
+        memcpy(head->digest, digest, ES_CHAIN_LEN);
+        head->hash = es_packed_hash(feed, last, head, head->body, u.content,
+                                    (size_t) (u.content_end - u.content));
+    }
+
+    return rc;
+}
+
+
 bool
 es_packed_of_feed(const es_feed_t *feed, const es_chunk_t *chunk)
 {

@@ -77,6 +77,12 @@ es_rc_t es_packed_decode(uint32_t feed, uint64_t last, const MDB_val *value,
 es_rc_t es_packed_links(const es_chunk_head_t *head, uint64_t sequence,
     es_links_t *links);
 
+/* Gives a packed chunk, in memory of the caller's, another digest of the events
+   before it, and its new hash.  The old hash is checked.  ES_CORRUPT,
+   ES_NOMEM. */
+es_rc_t es_packed_relink(uint32_t feed, uint64_t last, const MDB_val *value,
+    const uint8_t digest[ES_CHAIN_LEN]);
+
 /* False: the chunk is packed, and its last event states another epoch than the
    feed has there. */
 bool es_packed_of_feed(const es_feed_t *feed, const es_chunk_t *chunk);

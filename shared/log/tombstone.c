@@ -53,11 +53,12 @@ es_erased_hex(const uint8_t digest[ES_CHAIN_LEN], es_buf_t *out)
 }
 
 
-/* Appends the attributes before those that the log adds. */
+/* Appends the attributes before those that the log adds.  `digest` may be
+   NULL. */
 
 static es_rc_t
-es_erased_head(const es_feed_t *feed, es_str_t text,
-    const uint8_t digest[ES_CHAIN_LEN], es_entry_t *entry, es_buf_t *out)
+es_erased_head(const es_feed_t *feed, es_str_t text, const uint8_t *digest,
+    es_entry_t *entry, es_buf_t *out)
 {
     size_t    start;
     es_str_t  type, time, cursor;
@@ -90,11 +91,13 @@ es_erased_head(const es_feed_t *feed, es_str_t text,
     entry->type_off = (uint16_t) (entry->ident_len
                                   + sizeof(",\"type\":\"") - 1);
 
-    if (es_buf_printf(out, ",\"type\":\"%.*s\",\"time\":%.*s"
-                      ES_TOMBSTONE_DIGEST, (int) type.len, type.data,
-                      (int) time.len, time.data) != ES_OK
-        || es_erased_hex(digest, out) != ES_OK
-        || es_buf_printf(out, "\",\"feed\":\"%s\"", feed->name) != ES_OK)
+    if (es_buf_printf(out, ",\"type\":\"%.*s\",\"time\":%.*s%s",
+                      (int) type.len, type.data, (int) time.len, time.data,
+                      digest == NULL ? ES_TOMBSTONE_ERASED
+                                     : ES_TOMBSTONE_DIGEST) != ES_OK
+        || (digest != NULL && es_erased_hex(digest, out) != ES_OK)
+        || es_buf_printf(out, "%s,\"feed\":\"%s\"",
+                         digest == NULL ? "" : "\"", feed->name) != ES_OK)
     {
         return ES_NOMEM;
     }
@@ -108,7 +111,7 @@ es_erased_head(const es_feed_t *feed, es_str_t text,
 
 static es_rc_t
 es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
-    es_str_t text, es_entry_t *entry, es_buf_t *out)
+    es_str_t text, bool drop, es_entry_t *entry, es_buf_t *out)
 {
     char     *p;
     size_t    start, mid, skip, len;
@@ -122,7 +125,7 @@ es_erased_text(const es_feed_t *feed, const es_chunk_t *chunk, uint32_t i,
     rc = es_chunk_published(chunk, i, &len, digest);
 
     if (rc == ES_OK) {
-        rc = es_erased_head(feed, text, digest, entry, out);
+        rc = es_erased_head(feed, text, drop ? NULL : digest, entry, out);
     }
 
     if (rc != ES_OK) {
@@ -197,7 +200,7 @@ es_erased_unlink(es_entry_t *entry)
 
 static es_rc_t
 es_erased_events(const es_feed_t *feed, const es_chunk_t *chunk,
-    const bool *which, const bool *unlinked, es_entry_t *entries,
+    const bool *which, const bool *unlinked, bool drop, es_entry_t *entries,
     es_buf_t *out)
 {
     size_t    body;
@@ -215,8 +218,10 @@ es_erased_events(const es_feed_t *feed, const es_chunk_t *chunk,
             rc = es_buf_append(out, ",", 1);
         }
 
-        if (rc == ES_OK && which[i] && !es_entry_erased(&entries[i])) {
-            rc = es_erased_text(feed, chunk, i, text, &entries[i], out);
+        if (rc == ES_OK && which[i]
+            && (drop || !es_entry_erased(&entries[i])))
+        {
+            rc = es_erased_text(feed, chunk, i, text, drop, &entries[i], out);
 
         } else if (rc == ES_OK) {
             rc = es_buf_str(out, text);
@@ -233,10 +238,30 @@ es_erased_events(const es_feed_t *feed, const es_chunk_t *chunk,
 }
 
 
+/* Gives new tombstones without a digest that of their own text. */
+
+static void
+es_erased_own(const es_chunk_t *chunk, const bool *which,
+    const es_entry_t *entries, const char *body, es_erased_t *to)
+{
+    size_t    start;
+    uint32_t  i;
+
+    for (i = 0, start = 0; i < chunk->head->count; i++) {
+        if (which[i]) {
+            es_digest_event(body + start, entries[i].end - start, to->digest);
+        }
+
+        to += es_entry_erased(&entries[i]);
+        start = entries[i].end + 1;
+    }
+}
+
+
 es_rc_t
 es_erased_chunk(const es_feed_t *feed, const es_chunk_t *chunk,
     const bool which[ES_CHUNK_COUNT], const bool unlinked[ES_CHUNK_COUNT],
-    es_buf_t *out)
+    bool drop, es_buf_t *out)
 {
     size_t           types, entries;
     uint8_t          n;
@@ -259,7 +284,7 @@ es_erased_chunk(const es_feed_t *feed, const es_chunk_t *chunk,
     head.body = (uint32_t) (sizeof(head) + types + entries
                             + n * sizeof(es_erased_t));
 
-    /* the entries are filled below */
+    /* the entries are filled below, and so are the digests of own texts */
 
     if (es_buf_append(out, &head, sizeof(head)) != ES_OK
         || es_buf_append(out, chunk->types, types) != ES_OK
@@ -269,12 +294,18 @@ es_erased_chunk(const es_feed_t *feed, const es_chunk_t *chunk,
         return ES_NOMEM;
     }
 
-    rc = es_erased_events(feed, chunk, which, unlinked, entry, out);
+    rc = es_erased_events(feed, chunk, which, unlinked, drop, entry, out);
     if (rc != ES_OK) {
         return rc;
     }
 
+    if (drop) {
+        es_erased_own(chunk, which, entry, out->data + head.body, erased);
+    }
+
     memcpy(out->data + sizeof(head) + types, entry, entries);
+    memcpy(out->data + sizeof(head) + types + entries, erased,
+           n * sizeof(es_erased_t));
     head.hash = es_chunk_hash(feed->number, chunk->last, out->data, out->len);
     memcpy(out->data, &head.hash, sizeof(head.hash));
 

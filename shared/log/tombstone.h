@@ -14,12 +14,17 @@
  * Makes the record of a chunk in which the events of `which` are tombstones.
  * A tombstone has the event's type, time, sequence, cursor and prevcursor, an
  * id and a source of its own, and the extensions "erased" and "digest".  Events
- * that are erased already stay.  `unlinked`: those events are in no subject's chain any
- * more, so their entries say nothing of it.  `out` is replaced.  ES_CORRUPT,
- * ES_NOMEM.
+ * that are erased already stay.
+ *
+ * `drop`: the tombstones of `which`, also those that there are already, have no
+ * "digest".  The digest chain then counts their own texts, so the caller must
+ * have the chain made anew (es_rechain_from() of log/rechain.h).
+ *
+ * `unlinked`: those events are in no subject's chain any more, so their entries
+ * say nothing of it.  `out` is replaced.  ES_CORRUPT, ES_NOMEM.
  */
 es_rc_t es_erased_chunk(const es_feed_t *feed, const es_chunk_t *chunk,
     const bool which[ES_CHUNK_COUNT], const bool unlinked[ES_CHUNK_COUNT],
-    es_buf_t *out);
+    bool drop, es_buf_t *out);
 
 #endif /* ES_TOMBSTONE_H */

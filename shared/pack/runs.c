@@ -13,6 +13,7 @@
 #include "log/chunk.h"
 #include "log/feed.h"
 #include "log/feed_record.h"
+#include "log/rechain.h"
 #include "log/unpacked.h"
 #include "pack/pack_impl.h"
 #include "store/env.h"
@@ -202,7 +203,11 @@ es_runs_read(es_packer_t *p, es_txn_t *txn, uint64_t after, unsigned max)
         run->first = page * size + 1;
         run->last = (page + 1) * size;
 
-        if (run->last + p->tail > p->feed.last) {
+        /* packing needs the digests, and there is a next time */
+
+        if (run->last + p->tail > p->feed.last
+            || (!p->unpacks && !es_rechain_has(&p->feed, run->last)))
+        {
             p->done->done = true;
             break;
         }

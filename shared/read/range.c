@@ -13,6 +13,7 @@
 #include "fields/fields.h"
 #include "log/chunk.h"
 #include "log/feed.h"
+#include "log/rechain.h"
 #include "log/subject.h"
 #include "read/range.h"
 #include "read/reader.h"
@@ -106,6 +107,12 @@ es_range_digest(es_txn_t *txn, const es_feed_t *feed, uint64_t sequence,
     es_chunk_t  chunk;
 
     rc = es_range_seek(txn, feed, sequence, &chunk);
+
+    if ((rc == ES_OK || rc == ES_NOT_FOUND)
+        && !es_rechain_has(feed, sequence))
+    {
+        return ES_BUSY;
+    }
 
     if (rc == ES_NOT_FOUND) {
         memcpy(digest, feed->digest, ES_CHAIN_LEN);

@@ -29,7 +29,8 @@ es_rc_t es_range_count(es_txn_t *txn, const es_feed_t *feed, uint64_t after,
     uint64_t to, const es_filter_t *filter, uint64_t *count);
 
 /* D(sequence), see digest.h.  A reader that folds it over the digests of the
-   events of (sequence, to] gets D(to). */
+   events of (sequence, to] gets D(to).  ES_BUSY: the chain must still be made
+   anew there, after an erasure that dropped digests (log/rechain.h). */
 es_rc_t es_range_digest(es_txn_t *txn, const es_feed_t *feed,
     uint64_t sequence, uint8_t digest[ES_CHAIN_LEN]);
 

@@ -4,7 +4,8 @@
  * Erases subjects and single events in random order, from chunks of one event
  * and of many and from packed ones, among retention and new events of the same subjects.  After each
  * step the store must be sound, each reader by subject must get what a model
- * says, and no byte of an erased event may be in the files.
+ * says, and no byte of an erased event may be in the files.  Some erasures drop
+ * the digests; then a reader of all events must compute the new digest chain.
  *
  * ES_ERASE_SEED repeats a run.
  */
@@ -18,6 +19,7 @@
 
 #include "erase/erase.h"
 #include "event/batch.h"
+#include "event/digest.h"
 #include "event/filter.h"
 #include "log/erased.h"
 #include "log/feed.h"
@@ -50,6 +52,7 @@ static uint64_t      first;        /* stored: the oldest chunk has events
 static unsigned      generation[SUBJECTS];     /* of the subject's name */
 
 static unsigned      seed = 20;
+static bool          drops;
 
 
 static unsigned
@@ -279,6 +282,59 @@ ignore(void *ctx, const es_feed_t *of, uint64_t sequence)
 }
 
 
+/* What a reader computes of the texts is what the feed says. */
+
+static bool
+check_chain(void)
+{
+    es_rc_t      rc;
+    uint8_t      chain[ES_CHAIN_LEN], digest[ES_CHAIN_LEN];
+    uint64_t     after, scanned;
+    es_txn_t    *txn;
+    es_event_t   event;
+    es_filter_t  filter = { 0 };
+
+    (void) es_txn_begin(store, &txn);
+
+    rc = es_range_digest(txn, &feed, feed.oldest - 1, chain);
+
+    for (after = feed.oldest - 1; rc == ES_OK && after < last; after++) {
+        rc = es_event_next(txn, &feed, after, &filter, &event, &scanned);
+
+        if (rc == ES_OK) {
+            es_digest_sent(event.json.data, event.json.len, digest);
+            es_digest_link(chain, digest);
+        }
+    }
+
+    if (rc == ES_OK) {
+        rc = es_range_digest(txn, &feed, last, digest);
+    }
+
+    es_txn_end(txn);
+
+    return rc == ES_OK && memcmp(chain, digest, sizeof(chain)) == 0;
+}
+
+
+/* Between two transactions of an erasure the chain proves nothing. */
+
+static unsigned
+check_between(void)
+{
+    es_rc_t    rc;
+    uint8_t    digest[ES_CHAIN_LEN];
+    es_txn_t  *txn;
+
+    head();
+    (void) es_txn_begin(store, &txn);
+    rc = es_range_digest(txn, &feed, last, digest);
+    es_txn_end(txn);
+
+    return rc != (feed.rechained ? ES_BUSY : ES_OK);
+}
+
+
 static unsigned
 erase_subject(unsigned s)
 {
@@ -286,7 +342,8 @@ erase_subject(unsigned s)
     uint64_t    i;
     es_rc_t     rc;
     unsigned    n, before, count;
-    es_erase_t  what = { .feed = es_lit("f"), .forget = true };
+    es_erase_t  what = { .feed = es_lit("f"), .forget = true,
+                         .drop = drops && pick(2) == 0 };
 
     (void) snprintf(name, sizeof(name), "SUBJECT-%u-%u-", s, generation[s]);
     what.subject = es_str(name);
@@ -326,7 +383,7 @@ erase_event(uint64_t sequence)
 {
     es_rc_t     rc;
     es_erase_t  what = { .feed = es_lit("f"), .forget = true, .each = each,
-                         .ctx = &gone };
+                         .drop = drops && pick(2) == 0, .ctx = &gone };
 
     memcpy(what.event.epoch, feed.epoch, sizeof(what.event.epoch));
     what.event.sequence = sequence;
@@ -345,12 +402,12 @@ static void
 test_random(void)
 {
     es_rc_t     rc;
-    unsigned    i, n, round, wrong, bad, failed, runs;
+    unsigned    i, n, round, wrong, bad, failed, runs, unproven, between;
     es_scrub_t  scrub;
 
     es_packed_runs_t  packed;
 
-    wrong = bad = failed = runs = 0;
+    wrong = bad = failed = runs = unproven = between = 0;
 
     for (round = 0; round < ROUNDS; round++) {
         for (i = pick(20); i > 0; i--) {
@@ -381,9 +438,19 @@ test_random(void)
             failed += erase_subject(pick(SUBJECTS));
         }
 
+        failed += check_between();
+        between += feed.rechained;
+
+        if (pick(2) == 0) {
+            publish(pick(30));
+            (void) es_feed_trim(store, es_lit("f"), feed.oldest + pick(60));
+            verifies(store, "", "the store is sound meanwhile");
+        }
+
         rc = es_erase_finish(store, 1000, &scrub);
         failed += rc != ES_OK;
         head();
+        unproven += !check_chain();
 
         for (i = 0; i < SUBJECTS; i++) {
             check_subject(i, &wrong);
@@ -398,6 +465,8 @@ test_random(void)
     is_int(failed, 0, "each erasure erases what it should");
     is_int(wrong, 0, "readers by subject get the events that are left");
     is_int(bad, 0, "no byte of an erased event is in the file");
+    is_int(unproven, 0, "readers can compute the digest chain");
+    ok(!drops || between > 0, "some of the chains were made anew");
     verifies(store, "", "the store is sound");
 }
 
@@ -457,6 +526,9 @@ main(void)
     }
 
     test_random();
+    drops = true;
+    test_random();
+    drops = false;
     test_chain();
 
     es_store_close(store);
