@@ -44,10 +44,11 @@ es_frame_fast(ZSTD_CCtx *zstd)
     } parameters[] = {
         { ZSTD_c_literalCompressionMode, ZSTD_ps_disable },
         { ZSTD_c_strategy, ZSTD_lazy },
+        { ZSTD_c_useRowMatchFinder, ZSTD_ps_disable },  /* slow for 32 KB */
         { ZSTD_c_minMatch, 6 },
         { ZSTD_c_hashLog, 13 },
         { ZSTD_c_chainLog, 13 },
-        { ZSTD_c_searchLog, 3 }
+        { ZSTD_c_searchLog, 2 }
     };
 
     for (i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
