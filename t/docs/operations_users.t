@@ -245,6 +245,11 @@ configure();
 runs('nginx is without the dashboard', 'nginx -s reload');
 
 ###############################################################################
+# a legal hold
+
+runs('a hold begins and ends', block('docs/operations.md', 'Legal holds'));
+
+###############################################################################
 # the keys of access tokens, and a proof of the store
 
 runs('a key of access tokens is made',
