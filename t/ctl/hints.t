@@ -166,7 +166,7 @@ for my $path (sort keys %always) {
 }
 
 for my $path (sort keys %verifies) {
-    my $report = verify($recv->url("/$path"), qw(--thin --batch --timeout=1s),
+    my $report = verify($recv->url("/$path"), qw(--thin --batch --timeout=3s),
         $path eq 'silent' ? '--agreement=a.example' : ());
     is(causes($report), $verifies{$path}, "$path: its hint");
 }
