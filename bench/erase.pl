@@ -42,7 +42,7 @@ sub erase {
     program($build, 'grow', '--store', $t->store, '--feed', 'bench', '--events',
         $n, '--subjects', $subjects);
     my $key = $t->partner_key('bench', feeds => '*', publish => '*');
-    $t->default_conf;
+    $t->default_conf(http => "keepalive_requests 1000000000;");
     $t->run_nginx;
 
     my $file = $t->store . '/log/data.mdb';
